@@ -1,0 +1,1 @@
+"""What is true: events, the rules that make them, and the one door to the stored log."""

@@ -1,0 +1,67 @@
+"""One account in memory: its history folded from the first event, for replay, audit and proofs."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from ledger.account import Account
+from ledger.allocation import in_due_order
+from ledger.commands import Request
+from ledger.decider import Decision, decide, evolve, needs
+from ledger.events import Event
+from ledger.items import Item, Ref
+from ledger.needs import Known, answered_from
+
+NEEDS_ROUNDS_MAX = 6
+"""Rounds of reading a command may take before it is decided."""
+
+
+class Book:
+    """An account, all its items and all its events."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self.account: Account | None = None
+        self.items: dict[Ref, Item] = {}
+        self.events: list[Event] = []
+        for event in events:
+            self._evolve(event)
+        self._set_due_on()
+
+    def apply(self, event: Event) -> None:
+        """Takes an event that has happened."""
+        self._evolve(event)
+        self._set_due_on()
+
+    def handle(self, request: Request) -> Decision:
+        """Decides a command and takes its events; raises the Refusal, and then nothing changes."""
+        known = Known()
+        for _ in range(NEEDS_ROUNDS_MAX):
+            wanted = known.missing(needs(self.account, known, request.command, request.today))
+            if not wanted:
+                break
+            for query in wanted:
+                known.answer(query, answered_from(self.items, query))
+        else:
+            raise AssertionError(f"{request.command} needs more than {NEEDS_ROUNDS_MAX} rounds")
+        decision = decide(self.account, known, request)
+        if not request.dry_run:
+            for event in decision.events:
+                self._evolve(event)
+            self._set_due_on()
+        return decision
+
+    def _evolve(self, event: Event) -> None:
+        self.account, changed = evolve(self.account, self.items, event)
+        self.items.update(changed)
+        self.events.append(event)
+
+    def _set_due_on(self) -> None:
+        if self.account is None:
+            return
+        cover, due_on = self.account.unapplied_minor, None
+        for invoice in in_due_order(self.items):
+            if invoice.open_minor > cover:
+                due_on = invoice.due_on
+                break
+            cover -= invoice.open_minor
+        self.account = msgspec.structs.replace(self.account, due_on=due_on)

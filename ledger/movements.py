@@ -1,0 +1,127 @@
+"""What each event moves, and from which day: the one reading of events that every figure is a sum of.
+
+Summed over an account's movements, whatever is left out by date or by position:
+open of an invoice = what is owed on it; unapplied of a source = money not allocated;
+balance = sum of open - sum of unapplied; current activity = sum of unbilled; pending payments =
+sum of pending; flagged of an invoice = what live disputes contest.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Literal, NamedTuple
+
+from ledger import events as e
+from ledger.parts import Tax
+
+Figure = Literal["open", "unapplied", "unbilled", "pending", "flagged"]
+
+
+class Movement(NamedTuple):
+    """A signed amount in minor units that a figure changes by from the day `on`.
+
+    `item` is an invoice number (open, flagged), a source (unapplied), a payment id (pending), or
+    empty (unbilled).
+    """
+
+    figure: Figure
+    item: str
+    on: date
+    amount_minor: int
+
+
+def movements(event: e.Event) -> list[Movement]:
+    """The movements of an event, in order; none for one that moves no money."""
+    return [
+        movement
+        for movement in (*_own(event), *_undone(event), *_allocated(event))
+        if movement.amount_minor
+    ]
+
+
+def line_total(amount_minor: int, taxes: tuple[Tax, ...]) -> int:
+    """An amount and its tax."""
+    return amount_minor + sum(tax.amount_minor for tax in taxes)
+
+
+def _own(event: e.Event) -> Iterator[Movement]:
+    on = event.effective_on
+    match event:
+        case e.ChargePosted():
+            yield Movement("unbilled", "", on, line_total(event.amount_minor, event.taxes))
+        case e.ChargeReversed():
+            yield Movement("unbilled", "", on, -line_total(event.amount_minor, event.taxes))
+        case e.CreditIssued() | e.CreditReversed():
+            yield _credit(event)
+        case e.PaymentSubmitted():
+            yield Movement("pending", event.payment_id, on, event.amount_minor)
+        case e.PaymentFailed():
+            yield Movement("pending", event.payment_id, on, -event.submitted_minor)
+        case e.PaymentProcessed():
+            yield Movement("pending", event.payment_id, on, -event.submitted_minor)
+            yield _payment(event, event.amount_minor)
+        case e.PaymentUnprocessed():
+            yield Movement("pending", event.payment_id, on, event.submitted_minor)
+            yield _payment(event, -event.amount_minor)
+        case e.PaymentReturned():
+            debit_minor = event.debit.amount_minor if event.debit else 0
+            yield _payment(event, debit_minor - event.amount_minor)
+            if event.debit:
+                yield Movement("open", event.debit.number, on, debit_minor)
+        case e.PaymentReinstated():
+            yield _payment(event, event.amount_minor)
+        case e.RefundIssued():
+            for draw in event.drawn:
+                yield Movement("unapplied", draw.source, on, -draw.amount_minor)
+        case e.RefundReversed():
+            for draw in event.drawn:
+                yield Movement("unapplied", draw.source, on, draw.amount_minor)
+        case e.InvoiceWrittenOff():
+            yield Movement("open", event.invoice, on, -event.amount_minor)
+        case e.WriteOffReversed():
+            yield Movement("open", event.invoice, on, event.amount_minor)
+        case e.DisputeOpened():
+            yield Movement("flagged", event.invoice, on, event.amount_minor)
+        case e.DisputeResolved():
+            yield Movement("flagged", event.invoice, on, -event.amount_minor)
+        case e.InvoiceIssued():
+            yield from _invoice(event, 1)
+        case e.InvoiceCancelled():
+            yield from _invoice(event, -1)
+        case _:
+            pass
+
+
+def _credit(event: e.CreditIssued | e.CreditReversed) -> Movement:
+    total = line_total(event.amount_minor, event.taxes)
+    sign = 1 if isinstance(event, e.CreditIssued) else -1
+    if event.applies_to == "next_invoice":
+        return Movement("unbilled", "", event.effective_on, -sign * total)
+    return Movement("unapplied", f"credit:{event.credit_id}", event.effective_on, sign * total)
+
+
+def _payment(
+    event: e.PaymentProcessed | e.PaymentUnprocessed | e.PaymentReturned | e.PaymentReinstated,
+    amount_minor: int,
+) -> Movement:
+    return Movement("unapplied", f"payment:{event.payment_id}", event.effective_on, amount_minor)
+
+
+def _invoice(event: e.InvoiceIssued | e.InvoiceCancelled, sign: int) -> Iterator[Movement]:
+    on = event.effective_on
+    yield Movement("unbilled", "", on, -sign * event.lines.total_minor)
+    yield Movement("open", event.number, on, sign * event.total_minor)
+    yield Movement("unapplied", f"carried:{event.number}", on, sign * event.carried_minor)
+
+
+def _undone(event: e.Event) -> Iterator[Movement]:
+    for undoing in getattr(event, "undone", ()):
+        yield Movement("open", undoing.invoice, undoing.on, undoing.amount_minor)
+        yield Movement("unapplied", undoing.source, undoing.on, undoing.amount_minor)
+
+
+def _allocated(event: e.Event) -> Iterator[Movement]:
+    for allocation in getattr(event, "allocations", ()):
+        on = allocation.on
+        yield Movement("open", allocation.invoice, on, allocation.recovered_minor)
+        yield Movement("open", allocation.invoice, on, -allocation.amount_minor)
+        yield Movement("unapplied", allocation.source, on, -allocation.amount_minor)
