@@ -1,0 +1,1 @@
+"""The one door to stored events: lanes, append, keys, items, hashes and roles in PostgreSQL."""

@@ -1,0 +1,32 @@
+"""What can go wrong in the store that no caller asked for: each says what to do about it."""
+
+
+class MalformedSql(Exception):
+    """A .sql file is not made of named, described blocks."""
+
+
+class StoreUnavailable(Exception):
+    """The database could not be reached or did not answer; whether it recorded is not known.
+
+    Send the same command with the same key again: it is done at most once.
+    """
+
+
+class LedgerClosed(Exception):
+    """The ledger was closed, or its thread crashed: this process takes no more commands."""
+
+
+class Corrupt(Exception):
+    """Stored history contradicts itself: a gap, a broken hash, an unreadable body."""
+
+
+class WrongRegion(Exception):
+    """The database holds another region than the one configured."""
+
+
+class MigrationChanged(Exception):
+    """A migration that was applied reads differently now."""
+
+
+class UnsafeRole(Exception):
+    """The service's login could change history: it is a superuser or owns the log."""

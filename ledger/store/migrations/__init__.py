@@ -1,0 +1,1 @@
+"""Numbered steps of the ledger's schema, applied once each and never edited after a release."""
