@@ -1,0 +1,1 @@
+"""What is convenient: views folded from the log; every table here can be dropped and rebuilt."""

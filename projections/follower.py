@@ -1,0 +1,287 @@
+"""Keeps a read model up with the log: each event exactly once, in order, whatever happens to whom.
+
+A batch's rows and the tracked positions are written in one transaction, under locks on the tracked
+positions: two followers share the lanes, and a killed one leaves nothing half done.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+import psycopg
+
+from ledger.store.connection import CONNECT_TIMEOUT_S, TCP_TIMEOUT_MS
+from ledger.store.faults import Corrupt
+from ledger.store.lanes import LANES
+from ledger.store.mapper import EventMapper
+from ledger.store.roles import PROJECTOR, acting_as
+from ledger.store.sql import load
+from projections import arrays
+from projections.batches import Folding, Logged, Parked, is_write_fault, raise_alarm
+from projections.model import At, Connection, ReadModel, ViewOutdated, mark
+
+EVENTS_MAX = 5_000
+"""Events one transaction takes; it takes what there is, so batches grow with the lag up to this."""
+IDLE_MIN_S = 0.005
+IDLE_MAX_S = 0.02
+RECONNECT_MIN_S = 0.05
+RECONNECT_MAX_S = 2.0
+STRANGE_FAULTS_MAX = 5
+"""Refused statements in a row (not lost connections) before a follower gives up."""
+
+_SQL = load("projections", "follower.sql")
+_log = logging.getLogger(__name__)
+
+
+class ViewBehind(Exception):
+    """The read model has not reached the position asked for in the time given."""
+
+
+class Follower:
+    """Follows the log for one read model; used by one thread. `schema` is the model's unless given."""
+
+    def __init__(
+        self,
+        url: str,
+        model: ReadModel,
+        *,
+        schema: str | None = None,
+        lanes: Sequence[int] = range(LANES),
+        events_max: int = EVENTS_MAX,
+        mapper: EventMapper | None = None,
+    ) -> None:
+        self.model = model
+        self.lanes = tuple(lanes)
+        self.events_max = events_max
+        self._mapper = mapper or EventMapper()
+        self._mark = mark(model)
+        self._connection: Connection | None = None
+        # Every statement looks rows up by key, whatever the planner makes of arrays.
+        self._url = acting_as(
+            url,
+            PROJECTOR,
+            search_path=schema or model.name,
+            timezone="UTC",
+            enable_seqscan="off",
+            enable_hashjoin="off",
+            enable_mergejoin="off",
+            jit="off",
+        )
+
+    def step(self, upto: Mapping[int, int] | None = None) -> int:
+        """Takes one batch; how many events it held, 0 when there was nothing to take.
+
+        With `upto`, only of its lanes, and none past its positions. Raises Corrupt when the log
+        has a gap.
+        """
+        lags = {}
+        for lane, tracked, head in self._positions("behind"):
+            lag = min(head, upto.get(lane, 0)) - tracked if upto is not None else head - tracked
+            if lag > 0:
+                lags[lane] = lag
+        if not lags:
+            return 0
+        wanted = shares(lags, self.events_max)
+        try:
+            return self._take(wanted, carefully=False)
+        except Exception as fault:
+            if not is_write_fault(fault):
+                raise
+            _log.warning(
+                "batch_refused", extra={"read_model": self.model.name, "error": str(fault)}
+            )
+            return self._take(wanted, carefully=True)
+
+    def run(self, stop: threading.Event) -> None:
+        """Follows until told to stop.
+
+        Raises Corrupt at a gap, ViewOutdated when another release made the tables, and what keeps
+        being refused.
+        """
+        idle_s, reconnect_s, strange = IDLE_MIN_S, RECONNECT_MIN_S, 0
+        while not stop.is_set():
+            try:
+                taken = self.step()
+            except psycopg.Error as fault:
+                self.close()
+                lost = isinstance(fault, psycopg.OperationalError | psycopg.InterfaceError)
+                strange = 0 if lost else strange + 1
+                _log.warning(
+                    "follower_interrupted",
+                    extra={"read_model": self.model.name, "error": str(fault)},
+                )
+                if strange >= STRANGE_FAULTS_MAX:
+                    raise
+                stop.wait(reconnect_s)
+                reconnect_s = min(reconnect_s * 2, RECONNECT_MAX_S)
+                continue
+            except Corrupt as fault:
+                _log.critical(
+                    "log_corrupt", extra={"read_model": self.model.name, "error": str(fault)}
+                )
+                raise
+            reconnect_s, strange = RECONNECT_MIN_S, 0
+            if taken:
+                idle_s = IDLE_MIN_S
+            else:
+                stop.wait(idle_s)
+                idle_s = min(idle_s * 1.5, IDLE_MAX_S)
+        self.close()
+
+    def catch_up(self, positions: Mapping[int, int] | None = None, timeout_s: float = 60.0) -> int:
+        """Takes batches until the lanes are at the positions (or at their heads as they are now).
+
+        It takes none past them itself; how many it took. Raises ViewBehind after `timeout_s`.
+        """
+        if positions is None:
+            positions = dict(cast(list[tuple[int, int]], self._positions("heads")))
+        deadline = time.monotonic() + timeout_s
+        taken = 0
+        while True:
+            tracked = self.tracked()
+            late = {lane: at for lane, at in positions.items() if tracked[lane] < at}
+            if not late:
+                return taken
+            if time.monotonic() > deadline:
+                raise ViewBehind(f"{self.model.name} is behind {late} after {timeout_s} s")
+            step = self.step(positions)
+            taken += step
+            if not step:
+                time.sleep(IDLE_MIN_S)  # another follower holds the lanes
+
+    def tracked(self) -> dict[int, int]:
+        """The position that each lane has reached."""
+        return dict(cast(list[tuple[int, int]], self._positions("positions")))
+
+    def lag(self) -> dict[int, int]:
+        """How many events each lane that is behind lacks."""
+        return {lane: head - tracked for lane, tracked, head in self._positions("behind")}
+
+    def parked(self) -> list[Parked]:
+        """The accounts that stopped, by lane."""
+        with self._open().cursor() as cursor:
+            return [Parked(*cast(Any, row)) for row in cursor.execute(_SQL["parked"]).fetchall()]
+
+    def retry_parked(self) -> list[Parked]:
+        """Folds every parked account anew from its first event; those that are parked still."""
+        for parked in self.parked():
+            connection = self._open()
+            with connection.transaction():
+                self._retry(connection, parked.lane, parked.account_id)
+        return self.parked()
+
+    def close(self) -> None:
+        """No connection is open; the next use opens one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _take(self, wanted: Mapping[int, int], *, carefully: bool) -> int:
+        connection = self._open()
+        with connection.transaction():
+            claimed = self._claim(connection, wanted)
+            if not claimed:
+                return 0
+            lanes, after, upto = zip(*claimed, strict=True)
+            bounds = {
+                "lanes": arrays.packed(arrays.Int4, lanes),
+                "after": arrays.packed(arrays.Int8, after),
+                "upto": arrays.packed(arrays.Int8, upto),
+            }
+            events = self._events(connection, "events", bounds)
+            refuse_gap(events, claimed)
+            parked = connection.execute(_SQL["parked_in"], bounds).fetchall()
+            folding = Folding(self.model, self._mapper, (cast(UUID, row[0]) for row in parked))
+            if carefully:
+                folding.apply_carefully(connection, events)
+            else:
+                folding.apply(connection, events)
+            if connection.execute(_SQL["advance"], bounds).rowcount != len(claimed):
+                raise AssertionError("a tracked position moved while it was locked")
+        for account in folding.parked:
+            raise_alarm(self.model, account)
+        return len(events)
+
+    def _claim(
+        self, connection: Connection, wanted: Mapping[int, int]
+    ) -> list[tuple[int, int, int]]:
+        """Lane, tracked position and the position to reach, of the lanes that are free."""
+        lanes = {"lanes": arrays.packed(arrays.Int4, sorted(wanted))}
+        rows = cast(list[tuple[int, int, str]], connection.execute(_SQL["claim"], lanes).fetchall())
+        if not rows:
+            return []
+        if rows[0][2] != self._mark:
+            raise ViewOutdated(f"{self.model.name} was made by another release: rebuild it")
+        heads = dict(
+            cast(list[tuple[int, int]], connection.execute(_SQL["heads"], lanes).fetchall())
+        )
+        claimed = [(lane, at, min(at + wanted[lane], heads[lane])) for lane, at, _ in rows]
+        return [(lane, at, upto) for lane, at, upto in claimed if upto > at]
+
+    def _retry(self, connection: Connection, lane: int, account_id: UUID) -> None:
+        lanes = {"lanes": arrays.packed(arrays.Int4, (lane,))}
+        locked = connection.execute(_SQL["lock"], lanes).fetchone()
+        assert locked is not None, lane
+        account = {"lane": lane, "account_id": account_id}
+        connection.execute(_SQL["unpark"], account)
+        self.model.forget(connection, lane, account_id)
+        events = self._events(connection, "account_events", {**account, "upto": locked[1]})
+        folding = Folding(self.model, self._mapper, ())
+        folding.apply_carefully(connection, events)
+
+    def _positions(self, query: str) -> list[Any]:
+        lanes = {"lanes": arrays.packed(arrays.Int4, self.lanes)}
+        return self._open().execute(_SQL[query], lanes).fetchall()
+
+    def _events(self, connection: Connection, query: str, given: dict[str, Any]) -> list[Logged]:
+        with connection.cursor(binary=True) as cursor:
+            rows = cursor.execute(_SQL[query], given).fetchall()
+        events = [
+            Logged(At(lane, position, account_id, version, recorded_at), topic, state)
+            for lane, position, account_id, version, recorded_at, topic, state in cast(
+                list[tuple[int, int, bytes, int, datetime, str, bytes]], rows
+            )
+        ]
+        events.sort(key=lambda logged: logged.at[:2])
+        return events
+
+    def _open(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                tcp_user_timeout=TCP_TIMEOUT_MS,
+            )
+            self._connection.prepare_threshold = 0
+            arrays.register(self._connection)
+        return self._connection
+
+
+def shares(lags: Mapping[int, int], events_max: int) -> dict[int, int]:
+    """How many events to take of each lane: what it lags, or its fair share of the batch.
+
+    Lanes with little are served whole, so that a lane with a backlog holds up none of them, and
+    what they leave goes to the others.
+    """
+    left, wanted = events_max, dict[int, int]()
+    for done, (lane, lag) in enumerate(sorted(lags.items(), key=lambda entry: entry[1])):
+        share = max(left // (len(lags) - done), 1)
+        wanted[lane] = min(lag, share)
+        left -= wanted[lane]
+    return wanted
+
+
+def refuse_gap(events: Sequence[Logged], claimed: Sequence[tuple[int, int, int]]) -> None:
+    """Raises Corrupt unless the events are every position after one up to another, by lane."""
+    found = iter(events)
+    for lane, after, upto in claimed:
+        for position in range(after + 1, upto + 1):
+            logged = next(found, None)
+            if logged is None or logged.at[:2] != (lane, position):
+                raise Corrupt(f"lane {lane} has no event at position {position}")
+    assert next(found, None) is None, "more events than asked for"

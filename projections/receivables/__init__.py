@@ -1,0 +1,55 @@
+"""The read model `receivables`: what accounts owe and why, all of it moved together."""
+
+from uuid import UUID
+
+from psycopg import sql
+
+from ledger.store.sql import load
+from projections.model import Connection
+from projections.receivables.fold import ReceivablesRows
+
+_SCHEMA = load("projections.receivables", "schema.sql")
+_FUNCTIONS = load("projections.receivables", "functions.sql")
+_FORGET = sql.SQL("DELETE FROM {} WHERE lane = %s AND account_id = %s")
+
+
+class Receivables:
+    """The receivables tables, what makes them and what fills them."""
+
+    name = "receivables"
+    statements = (
+        _SCHEMA["tables"],
+        _SCHEMA["indexes"],
+        *_FUNCTIONS.values(),
+        _SCHEMA["access"],
+    )
+    tables = (
+        "account",
+        "allocation",
+        "charge",
+        "credit",
+        "daily",
+        "dispute",
+        "invoice",
+        "invoice_range",
+        "message",
+        "movement",
+        "payment",
+        "payment_step",
+        "refund",
+        "setting",
+        "write_off",
+    )
+    """Those that hold rows of accounts; each has lane and account_id."""
+
+    def rows(self) -> ReceivablesRows:
+        """No rows yet, to fold a batch into."""
+        return ReceivablesRows()
+
+    def forget(self, connection: Connection, lane: int, account_id: UUID) -> None:
+        """Deletes all rows of an account within the open transaction."""
+        for table in self.tables:
+            connection.execute(_FORGET.format(sql.Identifier(table)), (lane, account_id))
+
+
+RECEIVABLES = Receivables()
