@@ -1,0 +1,1 @@
+"""Every door: HTTP, command line, and the only place where things are wired."""

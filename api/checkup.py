@@ -1,0 +1,113 @@
+"""Whether a region can be served: its database, roles, schema, region row, lag and parked accounts.
+
+The same answers stop a start, fill /readyz and are what `doctor` tells.
+"""
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+import psycopg
+
+from api.wiring import READ_MODELS, SOURCES, Database
+from ledger.store.faults import MigrationChanged, UnsafeRole, WrongRegion
+from ledger.store.migrate import check_region, check_role, pending
+from ledger.store.roles import READER, acting_as
+from ledger.store.sql import load
+from projections.model import exists, is_current
+
+CONNECT_TIMEOUT_S = 5
+LAG_EVENTS_MAX = 100_000
+LAG_S_MAX = 30.0
+_SQL = load("api", "checkup.sql")
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing looked at. `stops` tells whether the region cannot be served while it is wrong."""
+
+    name: str
+    ok: bool
+    says: str
+    stops: bool = True
+
+
+def checkup(database: Database) -> list[Finding]:
+    """What was found of a region, in order; nothing after what makes the rest pointless."""
+    try:
+        with _connect(database.service_url) as plain:
+            found = [Finding("database", True, "answers"), _finding("role", lambda: _role(plain))]
+    except psycopg.OperationalError as fault:
+        return [Finding("database", False, _short(fault))]
+    if not found[-1].ok:
+        return found
+    try:
+        with _connect(acting_as(database.service_url, READER)) as connection:
+            found += _of_schema(connection, database)
+            if all(finding.ok for finding in found):
+                found += _of_views(connection)
+    except psycopg.Error as fault:
+        says = f"{_short(fault)}: has `billing-ledger migrate` been run?"
+        found.append(Finding("schema", False, says))
+    return found
+
+
+def hindrances(database: Database) -> list[Finding]:
+    """What keeps a region from being served; empty when it can be."""
+    return [finding for finding in checkup(database) if finding.stops and not finding.ok]
+
+
+def _of_schema(connection: Connection, database: Database) -> Iterator[Finding]:
+    yield _finding("region", lambda: _region(connection, database))
+    yield _finding("schema", lambda: _schema(connection))
+
+
+def _of_views(connection: Connection) -> Iterator[Finding]:
+    missing = [model.name for model in READ_MODELS if not exists(connection, model.name)]
+    if missing:
+        yield Finding("views", False, f"run `billing-ledger migrate`: no {', '.join(missing)}")
+        return
+    stale = [model.name for model in READ_MODELS if not is_current(connection, model)]
+    says = f"run `billing-ledger rebuild`: made otherwise: {', '.join(stale)}"
+    yield Finding("views", not stale, says if stale else "are of this release")
+    events, seconds = connection.execute(_SQL["lag"]).fetchone() or (0, 0.0)
+    assert isinstance(events, int)
+    assert isinstance(seconds, float)
+    in_time = events <= LAG_EVENTS_MAX and seconds <= LAG_S_MAX
+    says = f"the views are {events} events behind" + (f", {seconds:.0f} s" if events else "")
+    yield Finding("follower", in_time, says)
+    with connection.transaction():
+        connection.execute(_SQL["scope_all"])
+        [parked] = connection.execute(_SQL["parked"]).fetchone() or (0,)
+    yield Finding("parked", parked == 0, f"{parked} parked accounts", stops=False)
+
+
+def _role(connection: Connection) -> str:
+    check_role(connection)
+    return "neither owner nor superuser"
+
+
+def _region(connection: Connection, database: Database) -> str:
+    check_region(connection, database.row)
+    return f"is {database.region.code}"
+
+
+def _schema(connection: Connection) -> str:
+    if missing := pending(connection, SOURCES):
+        raise MigrationChanged(f"run `billing-ledger migrate` first: {', '.join(missing)}")
+    return "is up to date"
+
+
+def _finding(name: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, check())
+    except (UnsafeRole, WrongRegion, MigrationChanged) as fault:
+        return Finding(name, False, str(fault))
+
+
+def _connect(conninfo: str) -> Connection:
+    return psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
+
+
+def _short(fault: psycopg.Error) -> str:
+    return str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__

@@ -1,0 +1,18 @@
+-- What is asked of a region's database to tell whether it can be served, run as billing_reader.
+
+-- name: lag
+-- Events the views have not taken yet, and for how many seconds the last of them has waited.
+SELECT
+    COALESCE(sum(h.position - t.position), 0)::bigint,
+    COALESCE(EXTRACT(epoch FROM clock_timestamp() - min(h.recorded_at)), 0)::float8
+FROM ledger.lane_head AS h
+JOIN receivables.tracking AS t ON t.lane = h.lane
+WHERE h.position > t.position;
+
+-- name: scope_all
+-- The transaction sees every account.
+SELECT set_config('billing.scope', '*', true);
+
+-- name: parked
+-- How many accounts the views could not fold.
+SELECT count(*) FROM receivables.parked;

@@ -1,0 +1,100 @@
+"""The command line, `billing-ledger`: exit codes 0 done, 1 refused or differs, 2 misuse."""
+
+import argparse
+import importlib.metadata
+import os
+import sys
+from collections.abc import Sequence
+
+import psycopg
+
+from api import logs, settings
+from api.cli import (
+    demo,
+    doctor,
+    imports,
+    logins,
+    migrate,
+    rebuild,
+    replay,
+    serve,
+    tokens,
+)
+from api.cli.screen import REFUSED, Misuse, Refused, Screen
+from api.embedded import CannotStart
+from api.sample_loading import SampleRefused
+from api.serving.service import CannotServe
+from api.settings import InvalidSetting
+from api.wiring import NoOwner
+from ledger.store.faults import (
+    Corrupt,
+    LedgerClosed,
+    MigrationChanged,
+    StoreUnavailable,
+    UnsafeRole,
+    WrongRegion,
+)
+from projections.follower import ViewBehind
+from projections.rebuild import CannotSwap, RebuildRunning
+
+MISUSE = 2
+COMMANDS = (serve, demo, imports, replay, rebuild, migrate, logins, tokens, doctor)
+
+_SAYS_ALL = (
+    CannotServe,
+    CannotStart,
+    CannotSwap,
+    Corrupt,
+    LedgerClosed,
+    MigrationChanged,
+    NoOwner,
+    RebuildRunning,
+    Refused,
+    SampleRefused,
+    StoreUnavailable,
+    UnsafeRole,
+    ViewBehind,
+    WrongRegion,
+)
+"""Faults whose message says what is wrong and what to do; a traceback would add nothing."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Does what the arguments say; the exit code."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    screen = Screen(as_json=getattr(given, "json", False))
+    logs.set_up()
+    try:
+        outcome: int = given.run(given, settings.load(), screen)
+    except (InvalidSetting, Misuse) as misuse:
+        screen.complain(str(misuse))
+        return MISUSE
+    except _SAYS_ALL as fault:
+        screen.complain(str(fault))
+        return REFUSED
+    except psycopg.OperationalError as fault:
+        screen.complain(f"the database does not answer: {str(fault).strip()}")
+        return REFUSED
+    except BrokenPipeError:
+        # Whoever read the output has gone; nothing more is written, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return REFUSED
+    except KeyboardInterrupt:
+        screen.complain("stopped")
+        return REFUSED
+    return outcome
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="billing-ledger",
+        description="A billing ledger: immutable events, two clocks on every answer.",
+        allow_abbrev=False,
+    )
+    version = importlib.metadata.version("billing-ledger")
+    parser.add_argument("--version", action="version", version=f"billing-ledger {version}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_to(commands)
+    return parser

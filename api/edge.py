@@ -1,0 +1,128 @@
+"""The outermost layer of HTTP: correlation ids, one answer for every fault, one log line each."""
+
+import logging
+import re
+import secrets
+import time
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import logs
+from api.database import DatabaseUnavailable
+from api.problems import (
+    MEDIA_TYPE,
+    FieldError,
+    Problem,
+    body_of,
+    problem_of,
+    problem_of_status,
+)
+from ledger.errors import Refusal
+
+CORRELATION_HEADER = b"correlation-id"
+_CORRELATION_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+RETRY_AFTER_S = 1
+
+EXPECTED = (Problem, Refusal, DatabaseUnavailable, HTTPException, RequestValidationError)
+"""What a request may end with that is no fault of this program."""
+
+
+class Edge:
+    """Wraps the application: what escapes it is answered as a problem, and logged once."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        correlation_id = scope["correlation_id"] = _correlation_id(scope)
+        marked = (CORRELATION_HEADER, correlation_id.encode())
+        started = time.perf_counter()
+        status, complete = 0, False
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status, complete
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], marked]
+            else:
+                complete = not message.get("more_body", False)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_marked)
+        except Exception as fault:
+            if not isinstance(fault, EXPECTED):
+                logs.fault("internal_error", correlation_id=correlation_id)
+            if status and not complete:
+                raise  # half an answer is out: the server must cut the connection
+            if not status:
+                await answer(Request(scope), fault)(scope, receive, send_marked)
+        if status >= 400 or scope["method"] != "GET":
+            logs.event(
+                "request",
+                level=logging.ERROR if status >= 500 else logging.INFO,
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                ms=round((time.perf_counter() - started) * 1000, 1),
+                correlation_id=correlation_id,
+            )
+
+
+def answer(request: Request, fault: Exception) -> Response:
+    """The response to a request that ended with an exception."""
+    problem = _problem_of(fault)
+    headers = {"Cache-Control": "no-store", **problem.headers}
+    if problem.code == "unauthenticated":
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(
+        body_of(problem, request.scope["correlation_id"]),
+        status_code=problem.status,
+        headers=headers,
+        media_type=MEDIA_TYPE,
+    )
+
+
+def _problem_of(fault: Exception) -> Problem:
+    match fault:
+        case Problem():
+            return fault
+        case Refusal():
+            return problem_of(fault)
+        case DatabaseUnavailable():
+            return Problem(
+                "database_unavailable",
+                "the region's database does not answer: try again",
+                headers={"Retry-After": str(RETRY_AFTER_S)},
+            )
+        case HTTPException():
+            return problem_of_status(fault.status_code, fault.headers)
+        case RequestValidationError():
+            errors = [
+                FieldError(
+                    pointer="/" + "/".join(str(part) for part in error["loc"]),
+                    code=str(error["type"]),
+                    message=str(error["msg"]),
+                )
+                for error in fault.errors()
+            ]
+            return Problem("invalid_request", "the request is not valid", errors=errors)
+        case _:
+            detail = "give the correlation id to whoever runs this service"
+            return Problem("internal_error", detail)
+
+
+def _correlation_id(scope: Scope) -> str:
+    """The caller's, when it is one that can be logged as it is; else a fresh one."""
+    for name, value in scope["headers"]:
+        if name == CORRELATION_HEADER and _CORRELATION_ID.fullmatch(value):
+            given: bytes = value
+            return given.decode()
+    return secrets.token_hex(8)

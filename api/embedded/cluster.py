@@ -1,0 +1,296 @@
+"""One data directory and its server process: made, started, recognised, stopped.
+
+Every function that changes something is called under the directory's start lock (locks.py).
+"""
+
+import secrets
+import shutil
+import socket
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+
+from api.embedded.binaries import (
+    Account,
+    CannotStart,
+    first_closed,
+    major_version,
+    prune_copies,
+    readable_install,
+    run,
+    unprivileged_account,
+)
+
+ADMIN, OWNER, SERVICE = "billing_admin", "billing_owner", "billing_service"
+INIT_LIMIT_S = 300
+START_LIMIT_S = 600  # recovery after a crash replays the log first
+STOP_LIMIT_S = 120
+START_ATTEMPTS_MAX = 10
+RETRY_PAUSE_S = 0.1
+# The port is taken; a backend of a killed server is not yet gone.
+PASSING_FAULTS = ("could not bind", "is still in use")
+READY_POLL_S = 0.02
+LOG_LINES_SHOWN = 12
+
+# Given on the command line of every start; no value holds a space.
+SETTINGS = {
+    # A ledger: what was acknowledged is on disk.
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    # Loopback TCP only: a socket file would need a directory both users can reach.
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "jit": "off",  # short statements: compiling costs more than it saves
+    "timezone": "UTC",
+    # A week of log files in the data directory, without the text of failed statements.
+    "logging_collector": "on",
+    "log_directory": "log",
+    "log_filename": "server-%u.log",
+    "log_rotation_age": "1d",
+    "log_truncate_on_rotation": "on",
+    "log_min_error_statement": "panic",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+}
+
+
+class Cluster:
+    """The PostgreSQL cluster kept in `directory`, run with the programs of `install`."""
+
+    def __init__(self, directory: Path, install: Path) -> None:
+        self.directory = directory
+        self.data = directory / "pgdata"
+        self._install = install
+        self._pid_file = self.data / "postmaster.pid"
+        self._port_file = directory / "port"
+
+    @property
+    def port(self) -> int:
+        """The port of the server that was started last."""
+        port = self._last_port()
+        assert port is not None, "no server was ever started here"
+        return port
+
+    def password(self, role: str) -> str:
+        return (self.directory / f"{role}.password").read_text()
+
+    def is_running(self) -> bool:
+        """True when the server of this directory lives, ready or not."""
+        pid = self._recorded_pid()
+        return pid is not None and self._is_postmaster(pid)
+
+    def ensure_running(self) -> None:
+        """The server runs and takes connections. Raises CannotStart."""
+        if self.is_running():
+            self._wait_until_ready()
+            return
+        account = unprivileged_account(self.data)
+        if account:
+            self._refuse_closed_folders(account)
+        for left_over in self.directory.glob("aside-*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        if not (self.data / "PG_VERSION").exists():
+            self._initialise(account)
+        install = readable_install(self._install, self.directory, account)
+        self._refuse_other_major(install)
+        prune_copies(self.directory, keep=install)
+        self._disown_dead_postmaster()
+        self._start(install, account)
+
+    def stop(self) -> None:
+        """The server is down: open transactions are rolled back, nothing committed is lost."""
+        if not self.is_running():
+            return
+        account = unprivileged_account(self.data)
+        install = readable_install(self._install, self.directory, account)
+        # pg_ctl may find it gone already, which is what was asked for.
+        run(
+            install,
+            "pg_ctl",
+            "-D",
+            self.data,
+            "-w",
+            "-t",
+            str(STOP_LIMIT_S),
+            "-m",
+            "fast",
+            "stop",
+            cwd=self.directory,
+            account=account,
+            limit_s=STOP_LIMIT_S + 10,
+        )
+
+    def _refuse_closed_folders(self, account: Account) -> None:
+        self.directory.chmod(self.directory.stat().st_mode | 0o011)  # ours, so ours to open
+        if closed := first_closed(self.directory, account):
+            raise CannotStart(
+                f"run as root, PostgreSQL works as user {account.uid}, who cannot pass through "
+                f"{closed}: set BILLING_LEDGER_DATA to a directory outside it"
+            )
+
+    def _initialise(self, account: Account | None) -> None:
+        """A new cluster in place: made aside and renamed, so that a killed start leaves no half."""
+        for role in (ADMIN, OWNER, SERVICE):
+            write_secret(self.directory / f"{role}.password", secrets.token_urlsafe(24))
+        # A fresh name each time: an orphaned initdb may still write into the last one.
+        aside = self.directory / f"aside-{uuid.uuid4().hex}"
+        aside.mkdir(mode=0o700)
+        first_password = aside / "password"
+        write_secret(first_password, self.password(ADMIN))
+        if account:
+            shutil.chown(aside, account.uid, account.gid)
+            shutil.chown(first_password, account.uid, account.gid)
+        install = readable_install(self._install, self.directory, account)
+        done = run(
+            install,
+            "initdb",
+            "-D",
+            aside / "pgdata",
+            "-U",
+            ADMIN,
+            f"--pwfile={first_password}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--data-checksums",
+            cwd=self.directory,
+            account=account,
+            limit_s=INIT_LIMIT_S,
+        )
+        if done.returncode != 0:
+            raise CannotStart(f"initdb failed in {aside}: {done.stderr or done.stdout}")
+        (aside / "pgdata").rename(self.data)
+        shutil.rmtree(aside)
+
+    def _refuse_other_major(self, install: Path) -> None:
+        made_by = (self.data / "PG_VERSION").read_text().strip()
+        ours = major_version(install, self.directory)
+        if made_by != ours:
+            raise CannotStart(
+                f"{self.data} was made by PostgreSQL {made_by}, and this installation has "
+                f"PostgreSQL {ours}, which cannot read it: set BILLING_LEDGER_POSTGRES to the "
+                f"prefix of a PostgreSQL {made_by}, or dump with that version and restore into "
+                "a new directory"
+            )
+
+    def _disown_dead_postmaster(self) -> None:
+        """A pid file naming a zombie, or a pid that another program has now, no longer stops a start.
+
+        PostgreSQL takes any living pid in the file for a running server, except its grandparent's.
+        Naming us instead of deleting the file keeps PostgreSQL's own check that no orphaned backend
+        is still attached to the shared memory named further down in it."""
+        pid = self._recorded_pid()
+        if pid is None or not psutil.pid_exists(pid):
+            return  # PostgreSQL clears that by itself
+        lines = self._pid_file.read_text().splitlines(keepends=True)
+        with self._pid_file.open("r+") as file:
+            file.writelines([f"{psutil.Process().pid}\n", *lines[1:]])
+            file.truncate()
+
+    def _start(self, install: Path, account: Account | None) -> None:
+        """A server on the last port, or on another free one when that is taken."""
+        port = self._last_port() or free_port()
+        options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+        said = ""
+        for attempt in range(START_ATTEMPTS_MAX):
+            done = run(
+                install,
+                "pg_ctl",
+                "-D",
+                self.data,
+                "-w",
+                "-t",
+                str(START_LIMIT_S),
+                "-l",
+                self.data / "start.log",
+                "-o",
+                f"-p {port} {options}",
+                "start",
+                cwd=self.directory,
+                account=account,
+                limit_s=START_LIMIT_S + 10,
+            )
+            if done.returncode == 0:
+                self._note_port(port)
+                return
+            said = done.stderr + self._log_tail()
+            if not any(sign in said for sign in PASSING_FAULTS):
+                break
+            time.sleep(RETRY_PAUSE_S * attempt)
+            port = free_port()
+        raise CannotStart(f"PostgreSQL does not start in {self.data}: {said}")
+
+    def _wait_until_ready(self) -> None:
+        """Returns once a server that someone else started, and may have been killed over, is ready."""
+        deadline = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < deadline:
+            lines = self._pid_lines()
+            if len(lines) > 7 and lines[7].strip() == "ready":
+                # Whoever started it may have been killed before noting the port.
+                self._note_port(int(lines[3]))
+                return
+            if not self.is_running():
+                raise CannotStart(f"PostgreSQL ended while starting: {self._log_tail()}")
+            time.sleep(READY_POLL_S)
+        raise CannotStart(f"PostgreSQL is not ready after {START_LIMIT_S} s: {self._log_tail()}")
+
+    def _last_port(self) -> int | None:
+        try:
+            return int(self._port_file.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _note_port(self, port: int) -> None:
+        if self._last_port() != port:
+            aside = self._port_file.with_suffix(".aside")  # readers take no lock: never half a file
+            aside.write_text(str(port))
+            aside.replace(self._port_file)
+
+    def _log_tail(self) -> str:
+        logs = [self.data / "start.log", *(self.data / "log").glob("*.log")]
+        newest = max(
+            (log for log in logs if log.exists()), key=lambda p: p.stat().st_mtime, default=None
+        )
+        if newest is None:
+            return ""
+        lines = newest.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
+        return f"\nThe end of {newest}:\n" + "\n".join(lines)
+
+    def _pid_lines(self) -> list[str]:
+        try:
+            return self._pid_file.read_text().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def _recorded_pid(self) -> int | None:
+        lines = self._pid_lines()
+        return int(lines[0]) if lines and lines[0].isdigit() else None
+
+    def _is_postmaster(self, pid: int) -> bool:
+        try:
+            process = psutil.Process(pid)
+            # A container whose pid 1 reaps nothing keeps a killed server as a zombie.
+            return process.status() != psutil.STATUS_ZOMBIE and str(self.data) in process.cmdline()
+        except psutil.NoSuchProcess:
+            return False
+
+
+def write_secret(path: Path, secret: str) -> None:
+    """`path` holds `secret` and is readable by its owner alone."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_text(secret)
+
+
+def free_port() -> int:
+    """A loopback port that was free just now; it may be taken by the time it is used."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,1 @@
+"""Numbered steps of the schema `access`: who may sign in, and what they may see."""

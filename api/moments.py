@@ -1,0 +1,47 @@
+"""Days, instants and positions as callers write them: strict ASCII forms, and nothing else."""
+
+import re
+from datetime import date, datetime
+
+from ledger.store.lanes import LANES
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_INSTANT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,6})?(?:Z|\+00:00)",
+    re.ASCII,
+)
+_POSITION = re.compile(r"(0|[1-9][0-9]?)-(0|[1-9][0-9]{0,17})", re.ASCII)
+_SHOWN_CHARS_MAX = 40
+
+
+def day(text: str) -> date:
+    """The day of `YYYY-MM-DD`; raises ValueError, whose message says what it should be."""
+    if _DAY.fullmatch(text):
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            pass  # the thirtieth of February
+    raise ValueError(f"{_shown(text)} is not a date YYYY-MM-DD")
+
+
+def instant(text: str) -> datetime:
+    """The instant of RFC 3339 in UTC, to the microsecond; raises ValueError."""
+    if found := _INSTANT.fullmatch(text):
+        fraction = (found[2] or ".").ljust(7, "0")
+        try:
+            return datetime.fromisoformat(f"{found[1]}{fraction}+00:00")
+        except ValueError:
+            pass
+    raise ValueError(f"{_shown(text)} is not an instant in UTC such as 2020-08-05T09:00:00Z")
+
+
+def position(text: str) -> tuple[int, int]:
+    """Lane and position of `<lane>-<position>`; raises ValueError."""
+    found = _POSITION.fullmatch(text)
+    if found is None or int(found[1]) >= LANES:
+        raise ValueError(f"{_shown(text)} is not a position <lane>-<position>")
+    return int(found[1]), int(found[2])
+
+
+def _shown(text: str) -> str:
+    return repr(text[:_SHOWN_CHARS_MAX])

@@ -1,0 +1,155 @@
+"""Signed-in reading: requests of one turn of the event loop become one call of one SQL function.
+
+That function checks every token and grant, sets the transaction's scope and reads, so a revoked
+token fails on the very next request without a second round trip.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from api.database import Line
+from api.problems import Problem
+from api.security.scope import READ_ACCOUNT
+from api.settings import Region
+from ledger.store.sql import load
+
+BATCH_MAX = 128
+WAITING_MAX = 4_096
+"""Requests that may wait for a line: past that, whoever asks is better told to come back."""
+RETRY_AFTER_S = 1
+_SQL = load("api", "reads.sql")
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """One summary asked for; `known_at` or `at`, not both. `wait_lane` asks for its position."""
+
+    token_sha256: bytes
+    lane: int
+    account_id: UUID
+    today: date
+    effective_on: date
+    known_at: datetime | None = None
+    at: int | None = None
+    wait_lane: int | None = None
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True):
+    """What access.read_summaries answers for one place, in its order of columns."""
+
+    n: int
+    verdict: str
+    reached: int | None
+    known_at: datetime | None
+    account_number: str
+    client_id: str | None
+    company: str
+    country: str
+    currency: str
+    billing_cycle: str | None
+    invoice_delivery: str | None
+    delivery_channel: str | None
+    payment_method: str | None
+    language: str | None
+    balance_minor: int
+    total_amount_due_minor: int
+    available_credit_minor: int
+    due_on: date | None
+    past_due_minor: int
+    days_past_due: int
+    current_activity_minor: int
+    pending_payments_minor: int
+    payable_now_minor: int
+    current_minor: int
+    d1_30_minor: int
+    d31_60_minor: int
+    d61_90_minor: int
+    d91_minor: int
+    disputed_minor: int
+    oldest_days: int
+    last_payment_id: str | None
+    last_payment_minor: int
+    last_payment_on: date
+    last_payment_method: str
+    messages: int
+    version: int
+    position: int
+    effective_on: date
+
+
+class SummaryReader:
+    """Reads the summaries of one region over a few lines that act as billing_reader."""
+
+    def __init__(self, region: Region, lines: Sequence[Line]) -> None:
+        self.region = region
+        self._lines = lines
+        self._idle = list(lines)
+        self._waiting: list[tuple[Asked, asyncio.Future[Row]]] = []
+        self._due = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def read(self, asked: Asked) -> Row:
+        """The answer to one request; raises DatabaseUnavailable, and Problem when too many wait."""
+        if len(self._waiting) >= WAITING_MAX:
+            wait = {"Retry-After": str(RETRY_AFTER_S)}
+            raise Problem("overloaded", "too many reads at once", headers=wait)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Row] = loop.create_future()
+        self._waiting.append((asked, answer))
+        if not self._due:
+            self._due = True
+            loop.call_soon(self._start)  # after every request that is ready to ask has asked
+        return await answer
+
+    async def close(self) -> None:
+        """What was asked is answered, and no connection is left."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+        for line in self._lines:
+            await line.close()
+
+    def _start(self) -> None:
+        """Gives what waits to the idle lines."""
+        self._due = False
+        while self._waiting and self._idle:
+            batch = self._waiting[:BATCH_MAX]
+            del self._waiting[:BATCH_MAX]
+            task = asyncio.ensure_future(self._answer(self._idle.pop(), batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, line: Line, batch: list[tuple[Asked, asyncio.Future[Row]]]) -> None:
+        try:
+            rows = await line.rows(_SQL["summaries"], _arrays([asked for asked, _ in batch]))
+            assert len(rows) == len(batch), (len(rows), len(batch))
+            for values in rows:
+                row = Row(*values)
+                answer = batch[row.n - 1][1]
+                if not answer.done():  # whoever asked may have gone
+                    answer.set_result(row)
+        except Exception as fault:  # noqa: BLE001 # every asker gets it, and the edge logs it
+            for _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(fault)
+        finally:
+            self._idle.append(line)
+            self._start()
+
+
+def _arrays(asked: list[Asked]) -> list[Any]:
+    return [
+        list(READ_ACCOUNT.roles),
+        READ_ACCOUNT.scope,
+        [one.token_sha256 for one in asked],
+        [one.lane for one in asked],
+        [one.account_id for one in asked],
+        [one.today for one in asked],
+        [one.effective_on for one in asked],
+        [one.known_at for one in asked],
+        [one.at for one in asked],
+        [one.wait_lane for one in asked],
+    ]

@@ -1,0 +1,116 @@
+"""Sign-in: region, identifier and password in, a session's token out.
+
+Unknown region, unknown identifier, disabled login and wrong password take the same way: one count,
+one look-up, one hash, one refusal.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from api.database import Line
+from api.security import throttle
+from api.security.passwords import PasswordPool
+from api.security.tokens import digest, new_token
+from ledger.store.sql import load
+
+SESSION_S = 12 * 60 * 60
+_IDENTIFIER = re.compile(r"[a-z0-9._:-]{1,64}")
+_NOBODY = ""
+_SQL = load("api.security", "sign_in.sql")
+
+
+class Throttled(Exception):
+    """Too many tries; `wait_s` says for how long."""
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(f"too many tries: wait {wait_s} s")
+        self.wait_s = wait_s
+
+
+class WrongCredentials(Exception):
+    """Region, identifier and password do not belong together, or the login is disabled."""
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What somebody signs in with, and from where."""
+
+    region: str
+    identifier: str
+    password: str
+    source: str
+
+
+class SignedIn(msgspec.Struct, frozen=True):
+    """The answer to a sign-in; `accounts` are a customer's own, and empty for staff."""
+
+    token: str
+    expires_at: datetime
+    role: str
+    accounts: list[str]
+    must_change_password: bool
+
+
+def normalised(identifier: str) -> str:
+    """A client ID or account number as identifiers are compared: without blanks around, lower case.
+
+    What no identifier can look like becomes the empty string, which none is.
+    """
+    lowered = identifier.strip().lower()
+    return lowered if _IDENTIFIER.fullmatch(lowered) else _NOBODY
+
+
+class SignIn:
+    """The sign-in of all regions of a process. `lines` act as billing_sign_in, by region."""
+
+    def __init__(self, lines: Mapping[str, Line], passwords: PasswordPool) -> None:
+        assert lines
+        self._lines = lines
+        self._passwords = passwords
+
+    async def __call__(self, given: Credentials) -> SignedIn:
+        """A new session; raises Throttled, WrongCredentials, PoolFull, DatabaseUnavailable."""
+        # A region that is not served has no database: its tries are counted in the first one's.
+        line = self._lines.get(given.region)
+        identifier = normalised(given.identifier) if line else _NOBODY
+        line = line or next(iter(self._lines.values()))
+        bucket = throttle.account_and_source(
+            given.region, given.identifier.strip().lower(), given.source
+        )
+        rows = await line.rows(
+            _SQL["try"],
+            {
+                "buckets": [bucket, throttle.source_alone(given.source)],
+                "limits": [throttle.TRIES_OF_ACCOUNT_AND_SOURCE, throttle.TRIES_OF_SOURCE],
+                "window_s": throttle.WINDOW_S,
+                "identifier": identifier,
+            },
+        )
+        [(wait_s, login_id, password_hash)] = rows
+        if wait_s:
+            raise Throttled(wait_s)
+        if not await self._passwords.is_right(password_hash, given.password):
+            raise WrongCredentials
+        token = new_token(given.region)
+        opened = await line.rows(
+            _SQL["open_session"],
+            {
+                "login_id": login_id,
+                "password_hash": password_hash,
+                "token_sha256": digest(token),
+                "lifetime_s": SESSION_S,
+                "bucket": bucket,
+            },
+        )
+        if not opened:
+            raise WrongCredentials
+        [(role, expires_at, must_change, accounts)] = opened
+        return SignedIn(
+            token=token,
+            expires_at=expires_at,
+            role=role,
+            accounts=accounts,
+            must_change_password=must_change,
+        )

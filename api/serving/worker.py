@@ -1,0 +1,28 @@
+"""A worker: one event loop that serves every region on a socket it shares with the others."""
+
+import socket
+
+from api.wiring import Database
+
+DRAIN_S_MAX = 10
+KEEP_ALIVE_S = 30
+
+
+def work(databases: tuple[Database, ...], listening: socket.socket) -> None:
+    """Serves until told to stop by SIGTERM; requests under way are answered first."""
+    # Not at the top: the parent, and every other command, only name this function, and would take
+    # half as long again to start with the web framework loaded.
+    import uvicorn
+
+    from api.app import create_app
+
+    config = uvicorn.Config(
+        create_app(databases),
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=DRAIN_S_MAX,
+    )
+    uvicorn.Server(config).run(sockets=[listening])

@@ -1,0 +1,146 @@
+"""What an operator may set: read once from the environment, checked, and named when wrong."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from api.regions import (
+    DEFAULT_REGIONS,
+    Contact,
+    InvalidRegion,
+    Region,
+    read_regions,
+    without_password,
+    wrong_with_database_url,
+)
+
+__all__ = ["VARIABLES", "Contact", "InvalidSetting", "Region", "Settings", "load"]
+
+VARIABLES = (
+    "PORT",
+    "BILLING_LEDGER_HOST",
+    "BILLING_LEDGER_DATA",
+    "BILLING_LEDGER_POSTGRES",
+    "BILLING_LEDGER_REGIONS",
+    "BILLING_LEDGER_REGION",
+    "DATABASE_URL",
+    "DATABASE_OWNER_URL",
+)
+"""Every variable that is read as a setting; docs/settings.md describes each."""
+
+DEFAULT_REGION = "us"
+DEFAULT_PORT = "8000"
+LOOPBACK = "127.0.0.1"
+
+
+class InvalidSetting(Exception):
+    """A setting cannot be used. The message names the variable and its value, never a password."""
+
+    def __init__(self, variable: str, value: str, reason: str) -> None:
+        super().__init__(f"{variable}={without_password(value)}: {reason}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one process."""
+
+    port: int
+    """TCP port to serve on."""
+    host: str
+    """Address to listen on."""
+    data: Path
+    """Directory of the embedded server."""
+    postgres: Path | None
+    """Prefix of this machine's PostgreSQL for the embedded server; None: the wheel's."""
+    regions: tuple[Region, ...]
+    """What is served, at least one."""
+
+    def region(self, code: str) -> Region:
+        """The region of that code; raises KeyError."""
+        return {region.code: region for region in self.regions}[code]
+
+    @property
+    def needs_embedded_server(self) -> bool:
+        """True when a region's database is in the embedded server."""
+        return any(region.database_url is None for region in self.regions)
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in `environment`; raises InvalidSetting."""
+    # Set but empty, as compose files leave a variable, counts as not set.
+    found = {name: environment[name] for name in VARIABLES if environment.get(name)}
+    data, postgres = found.get("BILLING_LEDGER_DATA"), found.get("BILLING_LEDGER_POSTGRES")
+    return Settings(
+        port=_port(found.get("PORT", DEFAULT_PORT)),
+        host=found.get("BILLING_LEDGER_HOST", LOOPBACK),
+        data=Path(data) if data else _conventional_data_directory(environment),
+        postgres=Path(postgres) if postgres else None,
+        regions=_regions(found),
+    )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
+        raise InvalidSetting("PORT", text, "is not a port from 1 to 65535")
+    return int(text)
+
+
+def _conventional_data_directory(environment: Mapping[str, str]) -> Path:
+    """Where this platform keeps a program's data."""
+    if os.name == "nt":
+        local = environment.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "billing-ledger"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "billing-ledger"
+    if os.geteuid() == 0:
+        return Path("/var/lib/billing-ledger")
+    xdg = Path(environment.get("XDG_DATA_HOME", ""))
+    # The XDG Base Directory specification: a path that is not absolute is ignored.
+    home = xdg if xdg.is_absolute() else Path.home() / ".local" / "share"
+    return home / "billing-ledger"
+
+
+def _regions(found: Mapping[str, str]) -> tuple[Region, ...]:
+    if file := found.get("BILLING_LEDGER_REGIONS"):
+        return _regions_of_file(file, found)
+    if "DATABASE_URL" in found or "DATABASE_OWNER_URL" in found:
+        return (_region_of_database_url(found),)
+    if "BILLING_LEDGER_REGION" in found:
+        return (_default_region(found["BILLING_LEDGER_REGION"]),)
+    return DEFAULT_REGIONS
+
+
+def _regions_of_file(file: str, found: Mapping[str, str]) -> tuple[Region, ...]:
+    for variable in ("DATABASE_URL", "DATABASE_OWNER_URL", "BILLING_LEDGER_REGION"):
+        if variable in found:
+            reason = "cannot be set beside BILLING_LEDGER_REGIONS, whose file says it per region"
+            raise InvalidSetting(variable, found[variable], reason)
+    try:
+        return read_regions(Path(file))
+    except InvalidRegion as fault:
+        raise InvalidSetting("BILLING_LEDGER_REGIONS", file, str(fault)) from fault
+
+
+def _region_of_database_url(found: Mapping[str, str]) -> Region:
+    region = _default_region(found.get("BILLING_LEDGER_REGION", DEFAULT_REGION))
+    url, owner_url = found.get("DATABASE_URL"), found.get("DATABASE_OWNER_URL")
+    for variable, value in (("DATABASE_URL", url), ("DATABASE_OWNER_URL", owner_url)):
+        if value and (reason := wrong_with_database_url(value)):
+            raise InvalidSetting(variable, value, reason)
+    # `migrate` may be given the owner's address alone: the service's is not needed there.
+    return msgspec.structs.replace(
+        region, database_url=url or owner_url, database_owner_url=owner_url
+    )
+
+
+def _default_region(code: str) -> Region:
+    for region in DEFAULT_REGIONS:
+        if region.code == code:
+            return region
+    known = ", ".join(region.code for region in DEFAULT_REGIONS)
+    reason = f"is none of {known}; name other regions in a file, BILLING_LEDGER_REGIONS"
+    raise InvalidSetting("BILLING_LEDGER_REGION", code, reason)

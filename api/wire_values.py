@@ -1,0 +1,301 @@
+"""The values of the HTTP contract, read strictly: each wrong one is named by its JSON pointer."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any, NamedTuple
+
+from api.problems import FieldError
+from ledger.calendar import DayOfMonth, EndOfMonth, Net, Terms
+from ledger.errors import AmountOverflow, InvalidAmount, UnknownCurrency
+from ledger.money import exponent, minor_units
+from ledger.parts import Tax
+
+FIRST_DAY = date(1900, 1, 1)
+LAST_DAY = date(2199, 12, 31)
+TAXES_MAX = 16
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_DECIMAL = re.compile(r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,12})?", re.ASCII)
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}", re.ASCII)
+_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
+_SHOWN_MAX = 60
+
+
+class Reading:
+    """One body being read: what its bare amounts are in, and everything wrong so far."""
+
+    def __init__(self, currency: str) -> None:
+        self.currency = currency
+        self.errors: list[FieldError] = []
+
+    def wrong(self, pointer: str, code: str, message: str) -> None:
+        self.errors.append(FieldError(pointer=pointer, code=code, message=message))
+
+
+Reader = Callable[[Reading, str, object], Any]
+"""The value at a pointer as the command holds it; a wrong one is noted, and what is given back
+then is never used."""
+
+
+class Field(NamedTuple):
+    """A field of a body; `into` is the command's name for it, when that is another."""
+
+    name: str
+    read: Reader
+    required: bool = False
+    into: str = ""
+
+
+def read_object(
+    reading: Reading, pointer: str, value: object, fields: Mapping[str, Field]
+) -> dict[str, Any]:
+    """The fields given, by the command's names; null is not given, an unknown field is wrong."""
+    if not isinstance(value, dict):
+        reading.wrong(pointer, "invalid_type", f"{_shown(value)} is not an object")
+        return {}
+    found = {}
+    for name, given in value.items():
+        at = f"{pointer}/{_escaped(name)}"
+        field = fields.get(name)
+        if field is None:
+            known = ", ".join(fields) or "none"
+            reading.wrong(at, "unknown_field", f"there is no field {_shown(name)} here: {known}")
+        elif given is not None:
+            found[field.into or name] = field.read(reading, at, given)
+    for name, field in fields.items():
+        if field.required and value.get(name) is None:
+            reading.wrong(f"{pointer}/{name}", "missing_field", f"{name} must be given")
+    return found
+
+
+def object_of(make: Callable[..., Any], *fields: Field) -> Reader:
+    """A reader of an object with these fields, made into a value."""
+    named = {field.name: field for field in fields}
+
+    def read(reading: Reading, pointer: str, value: object) -> Any:
+        before = len(reading.errors)
+        found = read_object(reading, pointer, value, named)
+        return make(**found) if len(reading.errors) == before else None
+
+    return read
+
+
+def list_of(read: Reader, items_max: int) -> Reader:
+    """A reader of an array of at most `items_max`, as a tuple."""
+
+    def read_list(reading: Reading, pointer: str, value: object) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            reading.wrong(pointer, "invalid_type", f"{_shown(value)} is not an array")
+            return ()
+        if len(value) > items_max:
+            says = f"there are {len(value)}, more than {items_max}"
+            reading.wrong(pointer, "too_many", says)
+            return ()
+        return tuple(read(reading, f"{pointer}/{i}", item) for i, item in enumerate(value))
+
+    return read_list
+
+
+def text(chars_max: int, *, required: bool = False, lines: bool = False) -> Reader:
+    """A reader of text in NFC without control characters; `lines` may break it."""
+
+    def read(reading: Reading, pointer: str, value: object) -> str:
+        if not isinstance(value, str):
+            reading.wrong(pointer, "invalid_type", f"{_shown(value)} is not a string")
+            return ""
+        if not (value.isascii() and value.isprintable()):
+            value = unicodedata.normalize("NFC", value.replace("\r\n", "\n") if lines else value)
+            unfit = next((char for char in value if _is_unfit(char, lines)), None)
+            if unfit is not None:
+                reading.wrong(pointer, "invalid_text", f"U+{ord(unfit):04X} cannot be in text")
+        if len(value) > chars_max:
+            says = f"{len(value)} characters are more than {chars_max}"
+            reading.wrong(pointer, "too_long", says)
+        if required and not value.strip():
+            reading.wrong(pointer, "invalid_text", "the text is blank")
+        return value
+
+    return read
+
+
+def _is_unfit(char: str, lines: bool) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cs") and not (lines and char in "\n\t")
+
+
+def matching(pattern: re.Pattern[str], code: str, what: str) -> Reader:
+    """A reader of a string that fits a pattern whole."""
+
+    def read(reading: Reading, pointer: str, value: object) -> str:
+        if not isinstance(value, str):
+            reading.wrong(pointer, "invalid_type", f"{_shown(value)} is not a string")
+        elif not pattern.fullmatch(value):
+            reading.wrong(pointer, code, f"{_shown(value)} is not {what}")
+        else:
+            return value
+        return ""
+
+    return read
+
+
+identifier = matching(_ID, "invalid_id", "1 to 64 of A-Z a-z 0-9 . _ : -")
+key = matching(_KEY, "invalid_key", "1 to 255 printable ASCII characters without blanks")
+decimal = matching(_DECIMAL, "invalid_decimal", "an ASCII decimal with up to 12 decimals")
+language = matching(_LANGUAGE, "invalid_language", "a language tag such as en or pt-BR")
+
+
+def one_of(*choices: str) -> Reader:
+    """A reader of one of some words."""
+
+    def read(reading: Reading, pointer: str, value: object) -> object:
+        if not isinstance(value, str) or value not in choices:
+            says = f"{_shown(value)} is none of {', '.join(choices)}"
+            reading.wrong(pointer, "invalid_choice", says)
+        return value
+
+    return read
+
+
+def flag(reading: Reading, pointer: str, value: object) -> object:
+    """True or false."""
+    if not isinstance(value, bool):
+        reading.wrong(pointer, "invalid_type", f"{_shown(value)} is neither true nor false")
+    return value
+
+
+def whole(least: int, most: int) -> Reader:
+    """A reader of a whole number within bounds."""
+
+    def read(reading: Reading, pointer: str, value: object) -> object:
+        if type(value) is not int or not least <= value <= most:
+            says = f"{_shown(value)} is not a whole number from {least} to {most}"
+            reading.wrong(pointer, "invalid_number", says)
+        return value
+
+    return read
+
+
+def day(reading: Reading, pointer: str, value: object) -> date | None:
+    """A date YYYY-MM-DD."""
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        try:
+            found = date.fromisoformat(value)
+        except ValueError:
+            pass
+        else:
+            if FIRST_DAY <= found <= LAST_DAY:
+                return found
+    says = f"{_shown(value)} is not a date YYYY-MM-DD from {FIRST_DAY.year} to {LAST_DAY.year}"
+    reading.wrong(pointer, "invalid_date", says)
+    return None
+
+
+def currency(reading: Reading, pointer: str, value: object) -> str:
+    """An ISO 4217 currency."""
+    try:
+        exponent(value if isinstance(value, str) else "")
+    except UnknownCurrency:
+        reading.wrong(pointer, "unknown_currency", f"{_shown(value)} is not an ISO 4217 currency")
+    return str(value)
+
+
+def amount_or_zero(reading: Reading, pointer: str, value: object) -> int:
+    """Minor units of "61.11" or {"amount": "61.11", "currency": "USD"}, in the account's currency."""
+    if isinstance(value, dict):
+        return _money(reading, pointer, value)
+    if not isinstance(value, str):
+        says = f"{_shown(value)} is not a decimal string or an amount with its currency"
+        reading.wrong(pointer, "invalid_amount", says)
+        return 0
+    try:
+        return minor_units(value, reading.currency)
+    except (InvalidAmount, AmountOverflow) as refusal:
+        reading.wrong(pointer, "invalid_amount", str(refusal))
+        return 0
+
+
+def amount(reading: Reading, pointer: str, value: object) -> int:
+    """As `amount_or_zero`, but more than zero."""
+    before = len(reading.errors)
+    found = amount_or_zero(reading, pointer, value)
+    if not found and len(reading.errors) == before:
+        reading.wrong(pointer, "invalid_amount", "the amount must be more than zero")
+    return found
+
+
+def _money(reading: Reading, pointer: str, value: dict[object, object]) -> int:
+    before = len(reading.errors)
+    named = read_object(reading, pointer, value, _MONEY)
+    if len(reading.errors) > before:
+        return 0
+    if named["currency"] != reading.currency:
+        says = f"the account is kept in {reading.currency}, not {named['currency']}"
+        reading.wrong(f"{pointer}/currency", "currency_mismatch", says)
+        return 0
+    return amount_or_zero(reading, f"{pointer}/amount", named["amount"])
+
+
+_MONEY = {
+    "amount": Field("amount", text(40), required=True),
+    "currency": Field("currency", currency, required=True),
+}
+
+_tax = object_of(
+    lambda name, amount_minor, rate="": Tax(name=name, rate=rate, amount_minor=amount_minor),
+    Field("name", text(64, required=True), required=True),
+    Field("rate", decimal),
+    Field("amount", amount_or_zero, required=True, into="amount_minor"),
+)
+taxes = list_of(_tax, TAXES_MAX)
+
+
+def billing_cycle(reading: Reading, pointer: str, value: object) -> object:
+    """ "month_end" or a day of the month."""
+    if value != "month_end" and (type(value) is not int or not 1 <= value <= 31):
+        says = f'{_shown(value)} is neither "month_end" nor a day from 1 to 31'
+        reading.wrong(pointer, "invalid_choice", says)
+    return value
+
+
+_TERMS: Mapping[str, Reader] = {
+    "net": object_of(
+        lambda kind, days: Net(days),
+        Field("kind", one_of("net")),
+        Field("days", whole(0, 366), required=True),
+    ),
+    "end_of_month": object_of(
+        lambda kind, days: EndOfMonth(days),
+        Field("kind", one_of("end_of_month")),
+        Field("days", whole(0, 366), required=True),
+    ),
+    "day_of_month": object_of(
+        lambda kind, day, cutoff=31: DayOfMonth(day, cutoff),
+        Field("kind", one_of("day_of_month")),
+        Field("day", whole(1, 31), required=True),
+        Field("cutoff", whole(1, 31)),
+    ),
+}
+
+
+def terms(reading: Reading, pointer: str, value: object) -> Terms | None:
+    """Payment terms by their kind."""
+    kind = value.get("kind") if isinstance(value, dict) else None
+    read = _TERMS.get(kind) if isinstance(kind, str) else None
+    if read is None:
+        says = f"terms are an object whose kind is one of {', '.join(_TERMS)}"
+        reading.wrong(pointer, "invalid_terms", says)
+        return None
+    found: Terms | None = read(reading, pointer, value)
+    return found
+
+
+def _escaped(name: object) -> str:
+    """A name as a token of a JSON pointer (RFC 6901, section 3)."""
+    return str(name).replace("~", "~0").replace("/", "~1")
+
+
+def _shown(value: object) -> str:
+    shown = ascii(value)
+    return shown if len(shown) <= _SHOWN_MAX else f"{shown[:_SHOWN_MAX]}..."

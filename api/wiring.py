@@ -1,0 +1,201 @@
+"""The one place where things are wired: from settings to a region's database and what works on it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from api import embedded
+from api.database import Line
+from api.reads import SummaryReader
+from api.security.passwords import PasswordPool
+from api.security.roles import SIGN_IN
+from api.security.sign_in import SignIn
+from api.settings import Region, Settings
+from ledger.store.committer import Ledger
+from ledger.store.log import Log
+from ledger.store.migrate import Migration, RegionRow, migrate, migrations
+from ledger.store.roles import AUDITOR, READER, acting_as
+from ledger.store.sql import load
+from projections.follower import Follower
+from projections.model import ReadModel, ensure, is_current
+from projections.rebuild import Progress, Rebuilt, rebuild
+from projections.receivables import Receivables
+
+READ_LINES = 2
+"""Connections for reading, each taking a batch at a time: more are no faster."""
+
+READ_MODELS: tuple[ReadModel, ...] = (Receivables(),)
+"""Every view of the log."""
+
+SOURCES: tuple[Migration, ...] = (
+    *migrations("projections.migrations"),
+    *migrations("api.migrations"),
+)
+"""The migrations that come after the ledger's own, in order."""
+
+_SQL = load("api", "wiring.sql")
+
+
+class NoOwner(Exception):
+    """A database cannot be changed in its schema: nobody said how to reach it as its owner."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """A region and how its database is reached."""
+
+    region: Region
+    service_url: str
+    owner_url: str | None
+    is_embedded: bool
+
+    @property
+    def row(self) -> RegionRow:
+        """What the database must say of itself."""
+        return RegionRow(self.region.code, self.region.currency, self.region.zone)
+
+    def today(self) -> date:
+        """The region's business day, by this machine's clock."""
+        return datetime.now(ZoneInfo(self.region.zone)).date()
+
+    def ledger(self) -> Ledger:
+        """The door to the region's log; to be closed."""
+        return Ledger(self.service_url, self.region.code)
+
+    def log(self) -> Log:
+        """The region's log for reading; to be closed."""
+        return Log(acting_as(self.service_url, AUDITOR))
+
+    def follower(self, model: ReadModel) -> Follower:
+        """What keeps a read model up with the region's log; to be closed."""
+        return Follower(self.service_url, model)
+
+    def catch_up(self, timeout_s: float) -> None:
+        """Every view holds what the log holds by now; raises ViewBehind."""
+        for model in READ_MODELS:
+            follower = self.follower(model)
+            try:
+                follower.catch_up(timeout_s=timeout_s)
+            finally:
+                follower.close()
+
+    def migrate(self) -> list[str]:
+        """The database is up to date and the service's login may work in it; what was applied.
+
+        Raises NoOwner, WrongRegion and MigrationChanged.
+        """
+        owner_url = self._owner_url()
+        login = self._service_login()
+        applied = migrate(owner_url, region=self.row, service_role=login, sources=SOURCES)
+        for model in READ_MODELS:
+            if ensure(owner_url, model):
+                applied.append(model.name)
+        with psycopg.connect(owner_url, autocommit=True) as connection:
+            if login is not None:
+                connection.execute(_SQL["admit"], {"login": login})
+        return applied
+
+    def stale_views(self) -> list[ReadModel]:
+        """The views that were made by another release: they need a rebuild."""
+        with psycopg.connect(self._owner_url(), autocommit=True) as connection:
+            return [model for model in READ_MODELS if not is_current(connection, model)]
+
+    def renew_stale_views(self) -> None:
+        """No view is stale."""
+        for model in self.stale_views():
+            self.rebuild(model, lambda step: None, accept_differences=True)
+
+    def rebuild(
+        self,
+        model: ReadModel,
+        progress: Callable[[Progress], None],
+        *,
+        accept_differences: bool,
+    ) -> Rebuilt:
+        """A read model is made anew and swapped; raises NoOwner, Differs and its like."""
+        return rebuild(
+            self._owner_url(),
+            self.service_url,
+            model,
+            progress=progress,
+            accept_differences=accept_differences,
+        )
+
+    def _owner_url(self) -> str:
+        if self.owner_url is None:
+            variable = "DATABASE_OWNER_URL, or database_owner_url in the regions file,"
+            raise NoOwner(f"region {self.region.code}: {variable} must say who owns its database")
+        return self.owner_url
+
+    def _service_login(self) -> str | None:
+        """The login that serves; None when only the owner's address was given."""
+        if self.service_url == self.owner_url:
+            return None
+        user = psycopg.conninfo.conninfo_to_dict(self.service_url).get("user")
+        return None if user is None else str(user)
+
+
+@contextmanager
+def databases(settings: Settings) -> Iterator[tuple[Database, ...]]:
+    """The regions of the settings, their embedded server running meanwhile if one needs it.
+
+    Raises CannotStart.
+    """
+    if not settings.needs_embedded_server:
+        yield tuple(_external(region) for region in settings.regions)
+        return
+    with embedded.start(settings.data, settings.postgres) as server:
+        found = []
+        for region in settings.regions:
+            if region.database_url is not None:
+                found.append(_external(region))
+                continue
+            server.ensure_database(region.database)
+            found.append(
+                Database(
+                    region=region,
+                    service_url=server.service_url(region.database),
+                    owner_url=server.owner_url(region.database),
+                    is_embedded=True,
+                )
+            )
+        yield tuple(found)
+
+
+class Doors:
+    """What one serving process reads and signs in with; made outside, used inside an event loop."""
+
+    def __init__(self, databases: tuple[Database, ...]) -> None:
+        self._passwords = PasswordPool()
+        self._sign_in_lines = {
+            database.region.code: Line(database.service_url, SIGN_IN) for database in databases
+        }
+        self.sign_in = SignIn(self._sign_in_lines, self._passwords)
+        self.summaries = {
+            database.region.code: SummaryReader(
+                database.region, [Line(database.service_url, READER) for _ in range(READ_LINES)]
+            )
+            for database in databases
+        }
+
+    async def close(self) -> None:
+        """What is under way is done, and no connection is left."""
+        self._passwords.close()
+        for line in self._sign_in_lines.values():
+            await line.close()
+        for reader in self.summaries.values():
+            await reader.close()
+
+
+def _external(region: Region) -> Database:
+    assert region.database_url is not None
+    return Database(
+        region=region,
+        service_url=region.database_url,
+        owner_url=region.database_owner_url,
+        is_embedded=False,
+    )
