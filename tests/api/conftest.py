@@ -1,0 +1,89 @@
+"""Two regions with a small book, and a service over them, once for each test process."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from api.embedded import EmbeddedServer
+from api.settings import Region
+from api.wiring import Database
+from ledger.book import Book
+from tests.api.books import fill
+from tests.api.serving import Service, environment_of, serving, toml
+
+REGIONS = (
+    Region(code="us", name="United States", currency="USD", zone="America/New_York"),
+    Region(code="emea", name="Europe", currency="USD", zone="Europe/Berlin"),
+)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Databases that were migrated and filled, and the regions file that names them."""
+
+    databases: dict[str, Database]
+    books: dict[str, Book]
+    regions: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return environment_of(self.regions)
+
+
+def fresh_database(server: EmbeddedServer, region: Region) -> Database:
+    """An empty database of the shared server, reached as an operator's own would be."""
+    name = f"test_{region.code}_{uuid.uuid4().hex[:12]}"
+    server.ensure_database(name)
+    return Database(
+        region=region,
+        service_url=server.service_url(name),
+        owner_url=server.owner_url(name),
+        is_embedded=False,
+    )
+
+
+def regions_file(directory: Path, *databases: Database) -> Path:
+    """The regions file of these databases."""
+    path = directory / "regions.toml"
+    path.write_text(
+        toml(
+            [
+                {
+                    "code": database.region.code,
+                    "name": database.region.name,
+                    "currency": database.region.currency,
+                    "zone": database.region.zone,
+                    "database_url": database.service_url,
+                    **({"database_owner_url": database.owner_url} if database.owner_url else {}),
+                }
+                for database in databases
+            ]
+        )
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def deployment(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """Regions us and emea, each with accounts A-1 and B-1."""
+    databases = {region.code: fresh_database(server, region) for region in REGIONS}
+    for database in databases.values():
+        database.migrate()
+    books = {code: fill(database) for code, database in databases.items()}
+    directory = tmp_path_factory.mktemp("deployment")
+    return Deployment(databases, books, regions_file(directory, *databases.values()))
+
+
+@pytest.fixture(scope="session")
+def us(deployment: Deployment) -> Database:
+    return deployment.databases["us"]
+
+
+@pytest.fixture(scope="session")
+def service(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """`serve` over both regions."""
+    with serving(deployment.environment, tmp_path_factory.mktemp("service")) as running:
+        yield running

@@ -1,0 +1,117 @@
+"""Settings: every one is documented, and a wrong one is named with its value."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from api.settings import VARIABLES, InvalidSetting, load
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+
+
+def test_every_variable_is_documented_and_no_other() -> None:
+    """The table of docs/settings.md lists exactly the variables that are read."""
+    documented = re.findall(r"^\| `([A-Z_]+)` \|", PAGE, re.MULTILINE)
+    assert sorted(VARIABLES) == sorted(documented)
+
+
+def test_the_documented_regions_file_is_read(tmp_path: Path) -> None:
+    """The regions file shown in docs/settings.md is accepted as it stands."""
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    file = tmp_path / "regions.toml"
+    file.write_text(example)
+    (region,) = load({"BILLING_LEDGER_REGIONS": str(file)}).regions
+    assert ("us", "USD", "America/New_York") == (region.code, region.currency, region.zone)
+    assert region.contact.email == "billing@example.com"
+    assert region.database_url == ("postgresql://billing_service:secret@db.example.com/ledger_us")
+
+
+def test_without_settings_three_regions_are_embedded() -> None:
+    """With nothing set, us, emea and apac each have a database of their own in the server within."""
+    settings = load({})
+    assert [
+        ("us", "USD", "America/New_York", "ledger_us", None),
+        ("emea", "EUR", "Europe/Berlin", "ledger_emea", None),
+        ("apac", "JPY", "Asia/Tokyo", "ledger_apac", None),
+    ] == [(r.code, r.currency, r.zone, r.database, r.database_url) for r in settings.regions]
+    assert settings.needs_embedded_server
+    assert (8000, "127.0.0.1") == (settings.port, settings.host)
+
+
+def test_a_database_url_is_one_region() -> None:
+    """DATABASE_URL serves exactly one region: us, or the one named; the embedded server is not needed."""
+    url = "postgresql://service@db/ledger"
+    assert ["us"] == [region.code for region in load({"DATABASE_URL": url}).regions]
+    settings = load({"DATABASE_URL": url, "BILLING_LEDGER_REGION": "apac", "PORT": ""})
+    assert [("apac", url)] == [(r.code, r.database_url) for r in settings.regions]
+    assert not settings.needs_embedded_server
+
+
+REGION = """
+[[region]]
+code = "us"
+name = "United States"
+currency = "USD"
+zone = "America/New_York"
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"PORT": "http"}, "PORT=http"),
+        ({"PORT": "0"}, "PORT=0"),
+        ({"PORT": "٨٠"}, "PORT=٨٠"),
+        ({"BILLING_LEDGER_REGION": "mars"}, "BILLING_LEDGER_REGION=mars"),
+        ({"DATABASE_URL": "mysql://db/x"}, "DATABASE_URL=mysql://db/x"),
+        ({"DATABASE_URL": "postgresql://db"}, "DATABASE_URL=postgresql://db"),
+        (
+            {"DATABASE_URL": "postgresql://a@b/c", "BILLING_LEDGER_REGIONS": "r.toml"},
+            "DATABASE_URL=postgresql://a@b/c",
+        ),
+        ({"BILLING_LEDGER_REGIONS": "/nowhere.toml"}, "BILLING_LEDGER_REGIONS=/nowhere.toml"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value(environment: dict[str, str], named: str) -> None:
+    """The message begins with the variable and the value that is wrong."""
+    with pytest.raises(InvalidSetting) as refused:
+        load(environment)
+    assert str(refused.value).startswith(f"{named}: ")
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("", "required field `region`"),
+        ("region = 1", "Expected `array`"),
+        ("[[region", "is not TOML"),
+        (REGION + REGION, "names region 'us' twice"),
+        (REGION.replace("USD", "USX"), "currency 'USX'"),
+        (REGION.replace("America/New_York", "Mars/Olympus"), "zone 'Mars/Olympus'"),
+        (REGION.replace("America/New_York", "../../etc"), "zone '../../etc'"),
+        (REGION.replace('"us"', '"US"'), "region 'US'"),
+        (REGION + 'colour = "red"', "colour"),
+        (REGION + 'database_url = "x"', "'x' is not of the form"),
+        (REGION + 'database_owner_url = "postgresql://a/b"', "without database_url"),
+    ],
+)
+def test_a_wrong_regions_file_says_what_is_wrong(tmp_path: Path, file: str, reason: str) -> None:
+    """Each fault of a regions file is told with the file's path."""
+    path = tmp_path / "regions.toml"
+    path.write_text(file)
+    with pytest.raises(InvalidSetting) as refused:
+        load({"BILLING_LEDGER_REGIONS": str(path)})
+    assert str(refused.value).startswith(f"BILLING_LEDGER_REGIONS={path}: ")
+    assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://role:hunter2@db/x", "postgresql://role:hunter2@[db/x", "x://:hunter2@db"]
+)
+def test_no_password_in_a_message(url: str) -> None:
+    """A refused address is shown without its password."""
+    with pytest.raises(InvalidSetting) as refused:
+        load({"DATABASE_URL": url})
+    assert "hunter2" not in str(refused.value)

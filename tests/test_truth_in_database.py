@@ -1,0 +1,211 @@
+"""A real book in a real database: the views, a rebuild, any clock and the stored log tell the truth."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+
+import pytest
+
+from api.currencies import Currencies
+from api.embedded import EmbeddedServer
+from ledger.history import as_of
+from ledger.importing import Summary, run
+from ledger.receivables_csv import ReceivablesCsv
+from ledger.store.committer import Ledger
+from ledger.store.lanes import account_id
+from ledger.store.migrate import migrate
+from projections.follower import Follower
+from projections.migrations import sources
+from projections.model import ensure
+from projections.reading import Reading
+from projections.rebuild import rebuild
+from projections.receivables import RECEIVABLES
+from tests import truth
+from tests.store.databases import SERVICE, US, Database
+from tests.test_truth import TODAY, moved, seen
+
+EVENTS = 11_186
+pytestmark = pytest.mark.needs("TEST_DATA")
+
+Position = Callable[[Reading, uuid.UUID], int]
+
+
+def take_in(database: Database) -> Summary:
+    """What importing the real book did."""
+    ledger = Ledger(database.service_url, US.code)
+    try:
+        with (
+            truth.receivables().open("rb") as file,
+            Currencies(US.code, database.service_url) as currency_of,
+        ):
+            source = ReceivablesCsv(
+                file, currency="USD", today=TODAY, actor="import", currency_of=currency_of
+            )
+            return run(source, ledger.handle_now)
+    finally:
+        ledger.close()
+
+
+def follow(database: Database) -> int:
+    """How many events the views then took."""
+    follower = Follower(database.service_url, RECEIVABLES)
+    try:
+        taken = follower.catch_up()
+        assert [] == follower.parked()
+    finally:
+        follower.close()
+    return taken
+
+
+@pytest.fixture(scope="module")
+def database(server: EmbeddedServer) -> Database:
+    """The real book in a database of its own, with the views caught up."""
+    name = f"test_{uuid.uuid4().hex[:16]}"
+    server.ensure_database(name)
+    made = Database(name, server.owner_url(name), server.service_url(name))
+    migrate(made.owner_url, region=US, service_role=SERVICE, sources=sources())
+    ensure(made.owner_url, RECEIVABLES)
+    summary = take_in(made)
+    assert (True, 2466, 100, 0) == (summary.ok, summary.lines, summary.accounts, summary.replayed)
+    assert EVENTS == follow(made)
+    return made
+
+
+@dataclass
+class Views:
+    """The views of the database, read at the position that `known` tells."""
+
+    reading: Reading
+    known: Position
+    invoices: dict[str, list[tuple[date, int]]]
+    payments: dict[str, list[tuple[date, int]]]
+
+    def read(self, customer: str, on: date) -> truth.Seen:
+        id = account_id(US.code, customer)
+        position = self.known(self.reading, id)
+        found = self.reading.summary(id, on, position)
+        assert found is not None
+        items = self.reading.open_items(id, on, position)
+        return truth.Seen(found.standing, len(items), found.delivery_channel or "paper")
+
+    def moved(self, customer: str, first: date, last: date) -> tuple[int, int]:
+        issued, processed = self.invoices[customer], self.payments[customer]
+        return (
+            sum(amount for on, amount in issued if first <= on <= last),
+            sum(amount for on, amount in processed if first <= on <= last),
+        )
+
+
+@pytest.fixture
+def views(database: Database) -> Iterator[Callable[[Position], Views]]:
+    """Makes a reading of the views as they are now."""
+    opened: list[Reading] = []
+
+    def now(known: Position) -> Views:
+        opened.append(Reading(database.service_url))
+        return Views(
+            opened[-1],
+            known,
+            dated(database, "SELECT a.account_number, i.issued_on, i.total_minor"
+                  " FROM receivables.invoice AS i JOIN receivables.account AS a"
+                  " USING (lane, account_id)"),
+            dated(database, "SELECT a.account_number, p.processed_on, p.processed_minor"
+                  " FROM receivables.payment AS p JOIN receivables.account AS a"
+                  " USING (lane, account_id)"),
+        )  # fmt: skip
+
+    yield now
+    for reading in opened:
+        reading.close()
+
+
+def dated(database: Database, query: str) -> dict[str, list[tuple[date, int]]]:
+    found = defaultdict(list)
+    for customer, on, amount_minor in database.rows(query):
+        found[customer].append((on, amount_minor))
+    return found
+
+
+@cache
+def at_the_position_reached(reading: Reading, id: uuid.UUID) -> int:
+    return reading.reached(id)
+
+
+@cache
+def at_this_instant(reading: Reading, id: uuid.UUID) -> int:
+    return reading.known_position(id, datetime.now(UTC))
+
+
+def differences(found: Views) -> list[str]:
+    read = cache(found.read)
+    unlike = truth.differences(read, found.moved)
+    for customer, day in truth.switch_days().items():
+        channels = [read(customer, on).delivery_channel for on in (day, day + timedelta(days=1))]
+        if channels != ["paper", "electronic"]:
+            unlike.append(f"{customer} around {day}: {channels}")
+    return unlike
+
+
+def test_the_views_equal_the_truth(views: Callable[[Position], Views]) -> None:
+    """Every customer's figures on every day and month of the truth, as the views have them."""
+    assert [] == differences(views(at_the_position_reached))
+
+
+def test_the_live_rows_are_the_book_paid(views: Callable[[Position], Views]) -> None:
+    """Today everything is settled, and the live row is what the views say as of today."""
+    found = views(at_the_position_reached)
+    for customer in truth.customers():
+        id = account_id(US.code, customer)
+        live = found.reading.summary(id, TODAY)
+        assert live is not None
+        assert (0, None, 0) == (live.balance_minor, live.due_on, live.current_activity_minor)
+        assert live == found.reading.summary(id, TODAY, found.reading.reached(id))
+
+
+def test_rebuilt_views_equal_the_truth_at_an_instant(
+    database: Database, views: Callable[[Position], Views]
+) -> None:
+    """Rebuilt beside and swapped, then asked as known now: the same figures."""
+    rebuilt = rebuild(database.owner_url, database.service_url, RECEIVABLES)
+    assert (EVENTS, (), ()) == (rebuilt.events, rebuilt.differences, rebuilt.parked)
+    assert [] == differences(views(at_this_instant))
+
+
+def test_nothing_was_known_before_it_was_recorded(
+    database: Database, views: Callable[[Position], Views]
+) -> None:
+    """As known before the import there are no accounts, whatever day is asked for."""
+    reading = views(at_this_instant).reading
+    (first,) = database.rows("SELECT min(recorded_at) FROM ledger.event")
+    for customer in truth.customers():
+        id = account_id(US.code, customer)
+        before = reading.known_position(id, first - timedelta(microseconds=1))
+        assert 0 == before
+        assert reading.summary(id, TODAY, before) is None
+
+
+def test_the_stored_log_replayed_equals_the_truth(database: Database) -> None:
+    """What is stored, read back and folded in memory, gives the same figures; its hashes chain."""
+    stored = {
+        customer: [recorded.event for recorded in database.recorded(customer)]
+        for customer in truth.customers()
+    }
+    assert EVENTS == sum(len(events) for events in stored.values())
+    found = truth.differences(
+        cache(lambda customer, on: seen(as_of(stored[customer], on))),
+        lambda customer, first, last: moved(stored[customer], first, last),
+    )
+    assert [] == found
+    assert database.first_break() is None
+
+
+def test_a_second_import_changes_nothing(database: Database) -> None:
+    """Every command is replayed: not one event more, and nothing for the views to take."""
+    summary = take_in(database)
+    assert (True, 0, 0) == (summary.ok, summary.accepted, summary.refused)
+    assert 8720 == summary.replayed
+    assert [EVENTS] == database.rows("SELECT count(*) FROM ledger.event")
+    assert 0 == follow(database)
