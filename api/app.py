@@ -8,6 +8,8 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.edge import EXPECTED, Edge, answer
+from api.operations import Operation, routes
+from api.routes.commands import command_operations
 from api.routes.health import health_router
 from api.routes.regions import regions_router
 from api.routes.sign_in import sign_in_router
@@ -34,14 +36,20 @@ def create_app(databases: tuple[Database, ...]) -> ASGIApp:
         redoc_url=None,
         redirect_slashes=False,
     )
-    summary = summary_route(doors.summaries)
+    summary = summary_route({code: door.summaries for code, door in doors.regions.items()})
     app.router.routes.append(summary)  # for the methods it does not have
+    app.router.routes.extend(routes(operations(doors)))
     app.include_router(sign_in_router(doors.sign_in))
     app.include_router(regions_router(tuple(database.region for database in databases)))
     app.include_router(health_router(databases))
     for expected in (*EXPECTED, Exception):
         app.add_exception_handler(expected, answer)
     return Edge(Shortcut(summary, app))
+
+
+def operations(doors: Doors) -> list[Operation]:
+    """Everything the API can do."""
+    return [*command_operations(doors.regions)]
 
 
 class Shortcut:

@@ -1,7 +1,7 @@
 """Reading a request's JSON body: bounded, strict, and every fault named as a problem."""
 
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -14,14 +14,36 @@ _PATH = re.compile(r" - at `\$([^`]*)`$")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 T = TypeVar("T")
+_any: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 
 async def read_json(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
     """The body as the decoder's type; raises Problem (400, 413, 415 or 422)."""
+    _refuse_other_media(request)
+    return _decoded(await _read(request), decoder)
+
+
+async def read_object(request: Request, *, may_lack: bool = False) -> dict[str, Any]:
+    """The body as a JSON object; `may_lack`: an absent one is empty. Raises Problem as read_json."""
+    if not may_lack or "content-type" in request.headers:
+        _refuse_other_media(request)
+    body = await _read(request)
+    if may_lack and not body:
+        return {}
+    _refuse_other_media(request)
+    found: object = _decoded(body, _any)
+    if not isinstance(found, dict):
+        raise _invalid("the body is not a JSON object")
+    return found
+
+
+def _refuse_other_media(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != _MEDIA_TYPE:
         raise Problem("unsupported_media_type", f"send the body as {_MEDIA_TYPE}")
-    body = await _read(request)
+
+
+def _decoded(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as fault:

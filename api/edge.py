@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import logs
-from api.database import DatabaseUnavailable
+from api.database import DatabaseUnavailable, PoolBusy, TooSlow
 from api.problems import (
     MEDIA_TYPE,
     FieldError,
@@ -22,12 +22,23 @@ from api.problems import (
     problem_of_status,
 )
 from ledger.errors import Refusal
+from ledger.store.faults import LedgerClosed, StoreUnavailable
 
 CORRELATION_HEADER = b"correlation-id"
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 RETRY_AFTER_S = 1
 
-EXPECTED = (Problem, Refusal, DatabaseUnavailable, HTTPException, RequestValidationError)
+EXPECTED = (
+    Problem,
+    Refusal,
+    DatabaseUnavailable,
+    StoreUnavailable,
+    LedgerClosed,
+    TooSlow,
+    PoolBusy,
+    HTTPException,
+    RequestValidationError,
+)
 """What a request may end with that is no fault of this program."""
 
 
@@ -97,11 +108,16 @@ def _problem_of(fault: Exception) -> Problem:
         case Refusal():
             return problem_of(fault)
         case DatabaseUnavailable():
-            return Problem(
-                "database_unavailable",
-                "the region's database does not answer: try again",
-                headers={"Retry-After": str(RETRY_AFTER_S)},
+            return _later(
+                "database_unavailable", "the region's database does not answer: try again"
             )
+        case StoreUnavailable() | LedgerClosed():
+            says = "it may be done or not: send the same again with the same Idempotency-Key"
+            return _later("database_unavailable", says)
+        case TooSlow():
+            return _later("overloaded", "this takes longer than it may: ask for less, or later")
+        case PoolBusy():
+            return _later("overloaded", "too many requests wait already: try again")
         case HTTPException():
             return problem_of_status(fault.status_code, fault.headers)
         case RequestValidationError():
@@ -117,6 +133,10 @@ def _problem_of(fault: Exception) -> Problem:
         case _:
             detail = "give the correlation id to whoever runs this service"
             return Problem("internal_error", detail)
+
+
+def _later(code: str, says: str) -> Problem:
+    return Problem(code, says, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 def _correlation_id(scope: Scope) -> str:

@@ -12,16 +12,23 @@ _INSTANT = re.compile(
 )
 _POSITION = re.compile(r"(0|[1-9][0-9]?)-(0|[1-9][0-9]{0,17})", re.ASCII)
 _SHOWN_CHARS_MAX = 40
+FIRST_DAY = date(1900, 1, 1)
+LAST_DAY = date(2199, 12, 31)
+"""The days that anything may be dated: far from where calendars end."""
 
 
 def day(text: str) -> date:
     """The day of `YYYY-MM-DD`; raises ValueError, whose message says what it should be."""
     if _DAY.fullmatch(text):
         try:
-            return date.fromisoformat(text)
+            found = date.fromisoformat(text)
         except ValueError:
             pass  # the thirtieth of February
-    raise ValueError(f"{_shown(text)} is not a date YYYY-MM-DD")
+        else:
+            if FIRST_DAY <= found <= LAST_DAY:
+                return found
+    years = f"from {FIRST_DAY.year} to {LAST_DAY.year}"
+    raise ValueError(f"{_shown(text)} is not a date YYYY-MM-DD {years}")
 
 
 def instant(text: str) -> datetime:

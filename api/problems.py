@@ -99,6 +99,7 @@ REFUSALS: Mapping[str, tuple[int, str]] = {
     "too_many_ahead": (409, "Too many days ahead"),
     "too_many_items": (409, "Too many items at once"),
     "unknown_currency": (422, "There is no such currency"),
+    "version_mismatch": (412, "The settings have changed since"),
     "view_behind": (503, "The views are behind"),
     "write_off_recovered": (409, "The write-off was recovered"),
 }
@@ -106,6 +107,7 @@ REFUSALS: Mapping[str, tuple[int, str]] = {
 
 CODES: Mapping[str, tuple[int, str]] = {
     **REFUSALS,
+    "idempotency_key_missing": (400, "An idempotency key is needed"),
     "malformed_request": (400, "The request cannot be read"),
     "malformed_json": (400, "The body is not JSON"),
     "unauthenticated": (401, "Not signed in"),
@@ -116,6 +118,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "payload_too_large": (413, "The body is too large"),
     "unsupported_media_type": (415, "The body is not in a form that is read"),
     "invalid_request": (422, "The request is not valid"),
+    "precondition_required": (428, "If-Match is needed"),
     "too_many_requests": (429, "Too many requests"),
     "internal_error": (500, "Something went wrong here"),
     "overloaded": (503, "Too busy"),

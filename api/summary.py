@@ -4,9 +4,9 @@ from datetime import date, datetime
 
 import msgspec
 
+from api.amounts import Money, money
 from api.reads import Row
 from api.settings import Region
-from ledger.money import decimal_text
 
 REPRESENTATION = "1"
 """Part of the ETag: another form of the same figures is another representation."""
@@ -17,12 +17,12 @@ _encoder = msgspec.json.Encoder()
 class Aging(msgspec.Struct, frozen=True):
     """Open amounts by days past due; `disputed` is part of them, and shown apart."""
 
-    current: dict[str, str]
-    d1_30: dict[str, str]
-    d31_60: dict[str, str]
-    d61_90: dict[str, str]
-    d91: dict[str, str]
-    disputed: dict[str, str]
+    current: Money
+    d1_30: Money
+    d31_60: Money
+    d61_90: Money
+    d91: Money
+    disputed: Money
     oldest_days: int
 
 
@@ -39,13 +39,13 @@ class LastPayment(msgspec.Struct, frozen=True):
     """The payment processed last of which something is left."""
 
     payment_id: str
-    amount: dict[str, str]
+    amount: Money
     effective_on: date
     method: str
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer; amounts are `{"amount", "currency"}`."""
+    """The answer; amounts are Money."""
 
     account_number: str
     client_id: str | None
@@ -55,15 +55,15 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     billing_cycle: msgspec.Raw
     settings: SettingsShown
-    balance: dict[str, str]
-    total_amount_due: dict[str, str]
-    available_credit: dict[str, str]
+    balance: Money
+    total_amount_due: Money
+    available_credit: Money
     due_on: date | None
-    past_due: dict[str, str]
+    past_due: Money
     days_past_due: int
-    current_activity: dict[str, str]
-    pending_payments: dict[str, str]
-    payable_now: dict[str, str]
+    current_activity: Money
+    pending_payments: Money
+    payable_now: Money
     aging: Aging
     last_payment: LastPayment | None
     unread_messages: int
@@ -71,11 +71,6 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     position: str
     effective_on: date
     known_at: datetime | None
-
-
-def money(minor: int, currency: str) -> dict[str, str]:
-    """An amount as replies show it."""
-    return {"amount": decimal_text(minor, currency), "currency": currency}
 
 
 def etag(row: Row) -> str:

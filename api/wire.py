@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 
 from api import wire_values as v
-from api.problems import FieldError
+from api.problems import CODES, FieldError, Problem
 from api.wire_values import Field, Reading, read_object
 from ledger import commands as c
 from ledger.importing import Fault
 from ledger.parts import Settings, SettingsChange
 
 TARGETS_MAX = 500
+_DETAIL_MAX = 500
 CURRENCIES_KEPT_MAX = 100_000
 """Accounts whose currency a decoder of lines remembers."""
 
@@ -37,6 +38,17 @@ class InvalidBody(Exception):
     def __init__(self, errors: list[FieldError]) -> None:
         super().__init__("; ".join(f"{error.pointer}: {error.message}" for error in errors))
         self.errors = tuple(errors)
+
+    @property
+    def problem(self) -> Problem:
+        """The problem it is answered with: of the one code that all its faults have, if there is."""
+        codes = {error.code for error in self.errors}
+        code = codes.pop() if len(codes) == 1 else ""
+        return Problem(
+            code if code in CODES else "invalid_request",
+            str(self)[:_DETAIL_MAX],
+            errors=self.errors,
+        )
 
 
 def _id(name: str) -> Field:
@@ -211,6 +223,9 @@ _BODIES: tuple[tuple[Callable[..., c.AnyCommand], str, tuple[Field, ...]], ...] 
 )
 _MAKES = {type: (make, {field.name: field for field in fields}) for make, type, fields in _BODIES}
 
+SCHEMAS = {type: v.schema_of(fields) for type, (_, fields) in _MAKES.items()}
+"""The JSON schema of every command's body with its path ids, by the command's name."""
+
 TYPES = tuple(_MAKES)
 """The name of every command, as bulk input gives it."""
 
@@ -237,7 +252,11 @@ _LINE = {
         Field("key", v.key, required=True),
         Field("account", v.identifier, required=True),
         Field("type", v.one_of(*TYPES), required=True),
-        Field("data", lambda reading, pointer, value: value, required=True),
+        Field(
+            "data",
+            v.takes({"type": "object"})(lambda reading, pointer, value: value),
+            required=True,
+        ),
     )
 }
 

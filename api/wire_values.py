@@ -6,18 +6,16 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, NamedTuple
 
+from api import moments
 from api.problems import FieldError
 from ledger.calendar import DayOfMonth, EndOfMonth, Net, Terms
 from ledger.errors import AmountOverflow, InvalidAmount, UnknownCurrency
 from ledger.money import exponent, minor_units
 from ledger.parts import Tax
 
-FIRST_DAY = date(1900, 1, 1)
-LAST_DAY = date(2199, 12, 31)
 TAXES_MAX = 16
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,12})?", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
@@ -35,9 +33,29 @@ class Reading:
         self.errors.append(FieldError(pointer=pointer, code=code, message=message))
 
 
-Reader = Callable[[Reading, str, object], Any]
-"""The value at a pointer as the command holds it; a wrong one is noted, and what is given back
-then is never used."""
+Read = Callable[[Reading, str, object], Any]
+Schema = Mapping[str, Any]
+
+
+class Reader:
+    """Gives the value at a pointer as the command holds it, and says as a JSON schema what it takes.
+
+    A wrong value is noted, and what is given back then is never used.
+    """
+
+    __slots__ = ("_read", "schema")
+
+    def __init__(self, read: Read, schema: Schema) -> None:
+        self._read = read
+        self.schema = schema
+
+    def __call__(self, reading: Reading, pointer: str, value: object) -> Any:
+        return self._read(reading, pointer, value)
+
+
+def takes(schema: Schema) -> Callable[[Read], Reader]:
+    """Makes a reader of a function."""
+    return lambda read: Reader(read, schema)
 
 
 class Field(NamedTuple):
@@ -71,10 +89,34 @@ def read_object(
     return found
 
 
+def schema_of(fields: Mapping[str, Field]) -> Schema:
+    """The JSON schema of an object with these fields; null is the same as not given."""
+    properties = {
+        field.name: field.read.schema if field.required else _or_null(field.read.schema)
+        for field in fields.values()
+    }
+    required = [field.name for field in fields.values() if field.required]
+    return {
+        "type": "object",
+        "properties": properties,
+        **({"required": required} if required else {}),
+        "additionalProperties": False,
+    }
+
+
+def _or_null(schema: Schema) -> Schema:
+    if "enum" in schema and "type" in schema:
+        return {**schema, "type": [schema["type"], "null"], "enum": [*schema["enum"], None]}
+    if isinstance(schema.get("type"), str):
+        return {**schema, "type": [schema["type"], "null"]}
+    return {"anyOf": [*schema["anyOf"], {"type": "null"}]} if "anyOf" in schema else schema
+
+
 def object_of(make: Callable[..., Any], *fields: Field) -> Reader:
     """A reader of an object with these fields, made into a value."""
     named = {field.name: field for field in fields}
 
+    @takes(schema_of(named))
     def read(reading: Reading, pointer: str, value: object) -> Any:
         before = len(reading.errors)
         found = read_object(reading, pointer, value, named)
@@ -86,6 +128,7 @@ def object_of(make: Callable[..., Any], *fields: Field) -> Reader:
 def list_of(read: Reader, items_max: int) -> Reader:
     """A reader of an array of at most `items_max`, as a tuple."""
 
+    @takes({"type": "array", "items": read.schema, "maxItems": items_max})
     def read_list(reading: Reading, pointer: str, value: object) -> tuple[Any, ...]:
         if not isinstance(value, list):
             reading.wrong(pointer, "invalid_type", f"{_shown(value)} is not an array")
@@ -101,7 +144,9 @@ def list_of(read: Reader, items_max: int) -> Reader:
 
 def text(chars_max: int, *, required: bool = False, lines: bool = False) -> Reader:
     """A reader of text in NFC without control characters; `lines` may break it."""
+    least = {"minLength": 1, "pattern": r"\S"} if required else {}
 
+    @takes({"type": "string", "maxLength": chars_max, **least})
     def read(reading: Reading, pointer: str, value: object) -> str:
         if not isinstance(value, str):
             reading.wrong(pointer, "invalid_type", f"{_shown(value)} is not a string")
@@ -128,6 +173,7 @@ def _is_unfit(char: str, lines: bool) -> bool:
 def matching(pattern: re.Pattern[str], code: str, what: str) -> Reader:
     """A reader of a string that fits a pattern whole."""
 
+    @takes({"type": "string", "pattern": f"^{pattern.pattern}$"})
     def read(reading: Reading, pointer: str, value: object) -> str:
         if not isinstance(value, str):
             reading.wrong(pointer, "invalid_type", f"{_shown(value)} is not a string")
@@ -149,6 +195,7 @@ language = matching(_LANGUAGE, "invalid_language", "a language tag such as en or
 def one_of(*choices: str) -> Reader:
     """A reader of one of some words."""
 
+    @takes({"type": "string", "enum": list(choices)})
     def read(reading: Reading, pointer: str, value: object) -> object:
         if not isinstance(value, str) or value not in choices:
             says = f"{_shown(value)} is none of {', '.join(choices)}"
@@ -158,6 +205,7 @@ def one_of(*choices: str) -> Reader:
     return read
 
 
+@takes({"type": "boolean"})
 def flag(reading: Reading, pointer: str, value: object) -> object:
     """True or false."""
     if not isinstance(value, bool):
@@ -168,6 +216,7 @@ def flag(reading: Reading, pointer: str, value: object) -> object:
 def whole(least: int, most: int) -> Reader:
     """A reader of a whole number within bounds."""
 
+    @takes({"type": "integer", "minimum": least, "maximum": most})
     def read(reading: Reading, pointer: str, value: object) -> object:
         if type(value) is not int or not least <= value <= most:
             says = f"{_shown(value)} is not a whole number from {least} to {most}"
@@ -177,21 +226,19 @@ def whole(least: int, most: int) -> Reader:
     return read
 
 
+@takes({"type": "string", "format": "date"})
 def day(reading: Reading, pointer: str, value: object) -> date | None:
     """A date YYYY-MM-DD."""
-    if isinstance(value, str) and _DAY.fullmatch(value):
-        try:
-            found = date.fromisoformat(value)
-        except ValueError:
-            pass
-        else:
-            if FIRST_DAY <= found <= LAST_DAY:
-                return found
-    says = f"{_shown(value)} is not a date YYYY-MM-DD from {FIRST_DAY.year} to {LAST_DAY.year}"
-    reading.wrong(pointer, "invalid_date", says)
+    try:
+        return moments.day(value if isinstance(value, str) else "")
+    except ValueError:
+        years = f"from {moments.FIRST_DAY.year} to {moments.LAST_DAY.year}"
+        says = f"{_shown(value)} is not a date YYYY-MM-DD {years}"
+        reading.wrong(pointer, "invalid_date", says)
     return None
 
 
+@takes({"type": "string", "pattern": "^[A-Z]{3}$"})
 def currency(reading: Reading, pointer: str, value: object) -> str:
     """An ISO 4217 currency."""
     try:
@@ -201,6 +248,24 @@ def currency(reading: Reading, pointer: str, value: object) -> str:
     return str(value)
 
 
+_AMOUNT = r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,4})?$"
+_AMOUNT_TAKEN = {
+    "anyOf": [
+        {"type": "string", "pattern": _AMOUNT},
+        {
+            "type": "object",
+            "properties": {
+                "amount": {"type": "string", "pattern": _AMOUNT},
+                "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+            },
+            "required": ["amount", "currency"],
+            "additionalProperties": False,
+        },
+    ]
+}
+
+
+@takes(_AMOUNT_TAKEN)
 def amount_or_zero(reading: Reading, pointer: str, value: object) -> int:
     """Minor units of "61.11" or {"amount": "61.11", "currency": "USD"}, in the account's currency."""
     if isinstance(value, dict):
@@ -216,10 +281,11 @@ def amount_or_zero(reading: Reading, pointer: str, value: object) -> int:
         return 0
 
 
+@takes(_AMOUNT_TAKEN)
 def amount(reading: Reading, pointer: str, value: object) -> int:
     """As `amount_or_zero`, but more than zero."""
     before = len(reading.errors)
-    found = amount_or_zero(reading, pointer, value)
+    found: int = amount_or_zero(reading, pointer, value)
     if not found and len(reading.errors) == before:
         reading.wrong(pointer, "invalid_amount", "the amount must be more than zero")
     return found
@@ -234,7 +300,8 @@ def _money(reading: Reading, pointer: str, value: dict[object, object]) -> int:
         says = f"the account is kept in {reading.currency}, not {named['currency']}"
         reading.wrong(f"{pointer}/currency", "currency_mismatch", says)
         return 0
-    return amount_or_zero(reading, f"{pointer}/amount", named["amount"])
+    found: int = amount_or_zero(reading, f"{pointer}/amount", named["amount"])
+    return found
 
 
 _MONEY = {
@@ -251,6 +318,7 @@ _tax = object_of(
 taxes = list_of(_tax, TAXES_MAX)
 
 
+@takes({"anyOf": [{"const": "month_end"}, {"type": "integer", "minimum": 1, "maximum": 31}]})
 def billing_cycle(reading: Reading, pointer: str, value: object) -> object:
     """ "month_end" or a day of the month."""
     if value != "month_end" and (type(value) is not int or not 1 <= value <= 31):
@@ -262,23 +330,24 @@ def billing_cycle(reading: Reading, pointer: str, value: object) -> object:
 _TERMS: Mapping[str, Reader] = {
     "net": object_of(
         lambda kind, days: Net(days),
-        Field("kind", one_of("net")),
+        Field("kind", one_of("net"), required=True),
         Field("days", whole(0, 366), required=True),
     ),
     "end_of_month": object_of(
         lambda kind, days: EndOfMonth(days),
-        Field("kind", one_of("end_of_month")),
+        Field("kind", one_of("end_of_month"), required=True),
         Field("days", whole(0, 366), required=True),
     ),
     "day_of_month": object_of(
         lambda kind, day, cutoff=31: DayOfMonth(day, cutoff),
-        Field("kind", one_of("day_of_month")),
+        Field("kind", one_of("day_of_month"), required=True),
         Field("day", whole(1, 31), required=True),
         Field("cutoff", whole(1, 31)),
     ),
 }
 
 
+@takes({"anyOf": [read.schema for read in _TERMS.values()]})
 def terms(reading: Reading, pointer: str, value: object) -> Terms | None:
     """Payment terms by their kind."""
     kind = value.get("kind") if isinstance(value, dict) else None

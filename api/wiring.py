@@ -10,6 +10,7 @@ import psycopg
 
 from api import embedded
 from api.database import Line
+from api.doors import RegionDoor
 from api.reads import SummaryReader
 from api.security.passwords import PasswordPool
 from api.security.roles import SIGN_IN
@@ -175,9 +176,12 @@ class Doors:
             database.region.code: Line(database.service_url, SIGN_IN) for database in databases
         }
         self.sign_in = SignIn(self._sign_in_lines, self._passwords)
-        self.summaries = {
-            database.region.code: SummaryReader(
-                database.region, [Line(database.service_url, READER) for _ in range(READ_LINES)]
+        self.regions = {
+            database.region.code: RegionDoor(
+                database,
+                SummaryReader(
+                    database.region, [Line(database.service_url, READER) for _ in range(READ_LINES)]
+                ),
             )
             for database in databases
         }
@@ -187,8 +191,8 @@ class Doors:
         self._passwords.close()
         for line in self._sign_in_lines.values():
             await line.close()
-        for reader in self.summaries.values():
-            await reader.close()
+        for door in self.regions.values():
+            await door.close()
 
 
 def _external(region: Region) -> Database:

@@ -36,6 +36,7 @@ class DayAmount(msgspec.Struct, frozen=True, array_like=True):
 class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Version, totals and terms of one account; `version` is the number of its events.
 
+    `settings_version`: the version that last gave or changed settings, on whatever day they count.
     `billed_through` and `billed_version`: lines effective on or before the one, of versions up to
     the other, are billed, but for those in `freed`. `due_on` is the figure of that name.
     The totals from `billed_minor` on are sums over all time, net of what was undone.
@@ -47,6 +48,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     opened_on: date
     closed_on: date | None = None
     settings: tuple[SettingsFrom, ...] = ()
+    settings_version: int = 1
     billed_through: date | None = None
     billed_version: int = 0
     freed: tuple[Range, ...] = ()

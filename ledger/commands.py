@@ -263,7 +263,9 @@ AnyCommand = (
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A command for one account, with what the edge knows: key, principal and the region's today.
 
-    `key` is unique per account for ever. `today` is the region's business day.
+    `key` is unique per account for ever. `today` is the region's business day. `if_settings`, when
+    given, is the version the account's settings must be of: no part of what is asked, so a retry
+    answers as before whatever they are of by then.
     """
 
     account_number: str
@@ -272,3 +274,4 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     today: date
     dry_run: bool = False
+    if_settings: int | None = None

@@ -3,6 +3,7 @@
 A refusal records nothing. `code` is stable and part of the HTTP contract; `says` is the sentence
 for a person. Amounts in facts are minor units.
 """
+# long: one catalogue, so that a code can be looked up and no two refusals share one
 
 from dataclasses import dataclass
 from datetime import date
@@ -370,6 +371,14 @@ class IdempotencyKeyReused(Refusal):
     code = "idempotency_key_reused"
     says = "key {key!r} was used for another command of this account"
     key: str
+
+
+@dataclass(eq=False, kw_only=True)
+class VersionMismatch(Refusal):
+    code = "version_mismatch"
+    says = "the settings are of version {settings_version}, not {expected}: read them again"
+    expected: int
+    settings_version: int
 
 
 @dataclass(eq=False, kw_only=True)

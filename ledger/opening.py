@@ -90,7 +90,10 @@ def decide_change_settings(deciding: Deciding, command: ChangeSettings) -> None:
 def evolve_settings_changed(fold: Fold) -> None:
     event = fold.event
     assert isinstance(event, SettingsChanged)
-    fold.set(settings=with_settings(fold.before, event.effective_on, event.changes))
+    fold.set(
+        settings=with_settings(fold.before, event.effective_on, event.changes),
+        settings_version=fold.version,
+    )
 
 
 def needs_message(

@@ -62,11 +62,14 @@ def ignored(path: Path) -> bool:
 
 
 def too_long(source: str) -> list[str]:
-    """A file past 400 lines, a function past 60 without `# long: reason` on its `def` line."""
+    """A file past 400 lines or a function past 60, without `# long: reason`.
+
+    The reason stands on the function's `def` line, or on a line of its own in the file.
+    """
     lines = source.splitlines()
     found = []
-    if len(lines) > LINES_IN_FILE_MAX:
-        found.append(f"{len(lines)} lines: split the file by concept")
+    if len(lines) > LINES_IN_FILE_MAX and not any(line.startswith("# long: ") for line in lines):
+        found.append(f"{len(lines)} lines: split the file by concept, or say why not")
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1

@@ -87,6 +87,7 @@ def test_a_planted_fault_is_found(rule: Callable[[str], list[str]], fault: str) 
     ("rule", "text"),
     [
         (too_long, "def f():  # long: a table\n" + "    x = 1\n" * 60),
+        (too_long, "# long: a table\n" + "x = 1\n" * 401),
         (
             impure_imports,
             "import msgspec\nfrom datetime import date\nfrom ledger.money import split\n",

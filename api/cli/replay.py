@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from api.amounts import Money, money
 from api.cli.regional import add_json, add_region, fit_database
 from api.cli.screen import REFUSED, Misuse, Refused, Screen
 from api.moments import day, instant, position
 from api.settings import Settings
-from api.summary import money
 from api.wiring import Database
 from ledger.account import figures
 from ledger.book import Book
@@ -168,8 +168,8 @@ def _with_money(values: dict[str, Any], currency: str) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, dict) and "amount" in value:
-        return f"{value['amount']} {value['currency']}"
+    if isinstance(value, Money):
+        return f"{value.amount} {value.currency}"
     if isinstance(value, dict):
         return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
     return "none" if value is None else str(value)

@@ -67,6 +67,19 @@ BEGIN
 END
 $$;
 
+-- When the event at a position was recorded, null where there is none; it tells nothing of any account.
+CREATE FUNCTION access.recorded_at(the_lane int, the_position bigint)
+RETURNS timestamptz
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        SELECT e.recorded_at FROM ledger.event AS e
+        WHERE e.lane = the_lane AND e.position = the_position
+    );
+END
+$$;
+
 -- The summaries asked for, each for its own token; `n` is the place in the r_ arrays.
 -- r_known_at or r_at given: as known then, or at that position of the account's lane, effective on
 -- r_effective_on. r_wait_lane: a lane whose position the views have reached is wanted too.
@@ -147,10 +160,7 @@ BEGIN
     SELECT a.n::int, CASE WHEN a.verdict = 'allowed' AND s.version IS NULL
                           THEN 'unknown' ELSE a.verdict END,
            (SELECT t.position FROM receivables.tracking AS t WHERE t.lane = a.wait_lane),
-           COALESCE(a.known_at, (
-               SELECT e.recorded_at FROM ledger.event AS e
-               WHERE e.lane = a.lane AND e.position = s.position
-           )),
+           COALESCE(a.known_at, access.recorded_at(a.lane, s.position)),
            s.account_number, s.client_id, s.company, s.country, s.currency,
            s.billing_cycle::text, s.invoice_delivery, s.delivery_channel, s.payment_method,
            s.language, s.balance_minor, s.total_amount_due_minor,
@@ -180,10 +190,7 @@ BEGIN
     SELECT a.n::int, CASE WHEN a.verdict = 'allowed' AND s.version IS NULL
                           THEN 'unknown' ELSE a.verdict END,
            (SELECT t.position FROM receivables.tracking AS t WHERE t.lane = a.wait_lane),
-           COALESCE(a.known_at, (
-               SELECT e.recorded_at FROM ledger.event AS e
-               WHERE e.lane = a.lane AND e.position = s.position
-           )),
+           COALESCE(a.known_at, access.recorded_at(a.lane, s.position)),
            s.account_number, s.client_id, s.company, s.country, s.currency,
            s.billing_cycle::text, s.invoice_delivery, s.delivery_channel, s.payment_method,
            s.language, s.balance_minor, s.total_amount_due_minor,
@@ -207,7 +214,6 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION access.verdicts, access.read_summaries FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION access.verdicts, access.read_summaries TO billing_reader;
--- When an event was recorded tells nothing of any account.
-GRANT SELECT (lane, position, recorded_at) ON ledger.event TO billing_reader;
+REVOKE ALL ON FUNCTION access.recorded_at, access.verdicts, access.read_summaries FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION access.recorded_at, access.verdicts, access.read_summaries
+    TO billing_reader;

@@ -1,4 +1,7 @@
-"""What each role may do, and which scope a service token needs for it; decided inside the query."""
+"""What each role may do, and which scope a service token needs for it; decided inside the query.
+
+The one place of authorisation: every operation names one of these.
+"""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -7,16 +10,47 @@ Role = Literal["customer", "support", "finance", "auditor", "admin"]
 Scope = Literal["accounts:read", "commands", "finance", "audit"]
 ROLES: tuple[Role, ...] = get_args(Role)
 SCOPES: tuple[Scope, ...] = get_args(Scope)
+ANY_SERVICE: Literal["*"] = "*"
 
 
 @dataclass(frozen=True)
 class Permission:
-    """A thing to be done on an account: who may, on the accounts they see."""
+    """A thing to be done, on an account or in the region: who may, of what they see.
 
+    `scope` is what a service token must have: None for nothing a service may do, ANY_SERVICE for
+    what any may.
+    """
+
+    name: str
     roles: tuple[Role, ...]
-    scope: Scope
+    scope: Scope | Literal["*"] | None
 
 
+PUBLIC = Permission("public", (), None)
+"""For everybody, signed in or not."""
+OWN_SESSION = Permission("own session", ROLES, None)
+WHO_AM_I = Permission("who am I", ROLES, ANY_SERVICE)
 READ_ACCOUNT = Permission(
-    roles=("customer", "support", "finance", "auditor"), scope="accounts:read"
+    "read account", ("customer", "support", "finance", "auditor"), "accounts:read"
+)
+PAY = Permission("pay", ("customer", "finance"), "commands")
+CHANGE_SETTINGS = Permission("change settings", ("customer", "finance"), "commands")
+POST_MESSAGE = Permission("post message", ("support", "finance"), "commands")
+ADJUST = Permission("adjust account", ("finance",), "commands")
+CLOSE_MONTH = Permission("close month", ("finance",), "finance")
+READ_FEED = Permission("read feed", ("auditor",), "audit")
+KEEP_LOGINS = Permission("keep logins and tokens", ("admin",), None)
+
+PERMISSIONS = (
+    PUBLIC,
+    OWN_SESSION,
+    WHO_AM_I,
+    READ_ACCOUNT,
+    PAY,
+    CHANGE_SETTINGS,
+    POST_MESSAGE,
+    ADJUST,
+    CLOSE_MONTH,
+    READ_FEED,
+    KEEP_LOGINS,
 )

@@ -188,8 +188,7 @@ class Chain:
         if request.dry_run:
             self.settled.append((waiting, lambda _: accepted))
             return
-        for event in recorded:
-            self._record(event)
+        hashes = tuple([self._record(event) for event in recorded])
         self._keys.append((waiting, version + 1, decision.account.version, encode(reply)))
         for ref, item in decision.changed.items():
             self._changed[ref] = item, decision.account.version
@@ -197,15 +196,17 @@ class Chain:
         if isinstance(request.command, PostMessage):
             self._texts.append((request.command.message_id, request.command.text))
         self._account = decision.account
-        settle = partial(_placed, accepted, self._hash)
+        settle = partial(_placed, accepted, hashes)
         self._done[request.key] = waiting, settle
         self.settled.append((waiting, settle))
 
-    def _record(self, event: Recorded) -> None:
+    def _record(self, event: Recorded) -> bytes:
+        """Takes an event to append; the account's hash after it."""
         topic, state = self._mapper.body(event.event, event.key, event.actor)
         assert self._mapper.read(topic, state).data == event.event, event
         self._hash = account_hash(self._hash, event.account_id, event.version, topic, state)
         self._events.append((event.version, topic, state, self._hash))
+        return self._hash
 
     def _repeat(self, waiting: Waiting, first: Waiting, settle: Settle) -> None:
         """Settles a command whose key another one of this flush has used."""
@@ -216,13 +217,13 @@ class Chain:
             self.settled.append((waiting, lambda _: reused))
 
 
-def _placed(accepted: Accepted, hash: bytes, batch: Batch) -> Accepted:
+def _placed(accepted: Accepted, hashes: tuple[bytes, ...], batch: Batch) -> Accepted:
     places = [batch.placed[event.account_id, event.version] for event in accepted.events]
     return msgspec.structs.replace(
         accepted,
         positions=tuple(place.position for place in places),
         recorded_at=places[-1].recorded_at,
-        hash=hash,
+        hashes=hashes,
         leaf=places[-1].leaf,
     )
 

@@ -54,7 +54,7 @@ def replay_of(waiting: Waiting, used: KeyFound | None, mapper: EventMapper) -> O
         today=reply.today,
         positions=tuple(event.position for event in used.events),
         recorded_at=last.recorded_at,
-        hash=last.hash,
+        hashes=tuple(event.hash for event in used.events),
         leaf=last.leaf,
         # What is found after an append whose end was not seen is this very request's doing.
         replayed=not waiting.maybe_done,

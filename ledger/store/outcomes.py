@@ -20,7 +20,8 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """The command's events and the figures after them; a replay is equal but for `replayed`.
 
-    A dry run has neither positions, instant nor leaf. `leaf` is that of the last event.
+    A dry run has neither positions, hashes, instant nor leaf. `hashes` are the account's after each
+    event; `leaf` is that of the last event.
     """
 
     account_id: UUID
@@ -31,7 +32,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     today: date
     positions: tuple[int, ...] = ()
     recorded_at: datetime | None = None
-    hash: bytes | None = None
+    hashes: tuple[bytes, ...] = ()
     leaf: bytes | None = None
     replayed: bool = False
 

@@ -1,0 +1,78 @@
+"""What a serving process has of each region: its lines, its ledger and its calendar."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from api.database import LinePool
+from api.reads import SummaryReader
+from api.regions import Region
+from api.security.roles import REGISTRAR
+from ledger.commands import Request
+from ledger.store.committer import Ledger
+from ledger.store.faults import LedgerClosed
+from ledger.store.outcomes import Outcome
+from ledger.store.roles import READER
+
+READING_LINES = 4
+KEEPING_LINES = 1
+
+
+class Reachable(Protocol):
+    """A region's database as doors need it."""
+
+    @property
+    def region(self) -> Region: ...
+    @property
+    def service_url(self) -> str: ...
+    def ledger(self) -> Ledger:
+        """The door to the region's log; to be closed."""
+
+
+class RegionDoor:
+    """One region of a serving process; made outside an event loop, used inside."""
+
+    def __init__(self, database: Reachable, summaries: SummaryReader) -> None:
+        self.region = database.region
+        self.service_url = database.service_url
+        self.summaries = summaries
+        self.reading = LinePool(database.service_url, READER, READING_LINES)
+        self.keeping = LinePool(database.service_url, REGISTRAR, KEEPING_LINES)
+        self._database = database
+        self._zone = ZoneInfo(database.region.zone)
+        self._ledger: Ledger | None = None
+        self._opening = asyncio.Lock()
+
+    def today(self) -> date:
+        """The region's business day, by this machine's clock: to be asked once a request."""
+        return datetime.now(self._zone).date()
+
+    async def handle(self, requests: Sequence[Request]) -> list[Outcome]:
+        """The outcomes of requests; raises StoreUnavailable, LedgerClosed, DatabaseUnavailable.
+
+        A ledger whose thread has ended is opened anew for whoever comes next.
+        """
+        ledger = await self._opened()
+        try:
+            return await ledger.handle(requests)
+        except LedgerClosed:
+            if self._ledger is ledger:
+                self._ledger = None
+            raise
+
+    async def close(self) -> None:
+        """What was taken is done, and no connection is left."""
+        if self._ledger is not None:
+            await asyncio.to_thread(self._ledger.close)
+        await self.summaries.close()
+        await self.reading.close()
+        await self.keeping.close()
+
+    async def _opened(self) -> Ledger:
+        if self._ledger is None:
+            async with self._opening:
+                if self._ledger is None:
+                    self._ledger = await asyncio.to_thread(self._database.ledger)
+        return self._ledger

@@ -1,0 +1,162 @@
+"""Coming in: whose token it is, and whether they may do what is asked, decided by the database."""
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+from psycopg.rows import TupleRow
+
+from api.database import Given, Transaction
+from api.problems import Problem
+from api.security.scope import Permission
+from api.security.tokens import digest, region_of
+from ledger.store.lanes import account_id, lane_of
+from ledger.store.sql import load
+
+PLACES_KEPT_MAX = 10_000
+# Nobody's: a number that no account can have is asked about all the same, so that whoever is not
+# signed in learns nothing from it.
+NO_ACCOUNT = UUID(int=0)
+_NUMBER_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-")
+_NUMBER_CHARS_MAX = 64
+
+_SQL = load("api", "entering.sql")
+
+
+class Place(msgspec.Struct, frozen=True):
+    """An account of a region, whether it exists or not."""
+
+    number: str
+    lane: int
+    account_id: UUID
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who asks: a login by its role, or a service by its token."""
+
+    role: str
+    id: UUID
+
+    @property
+    def actor(self) -> str:
+        """How events name them."""
+        return f"{'token' if self.role == 'service' else 'login'}:{self.id}"
+
+
+class Entered(msgspec.Struct, frozen=True):
+    """Somebody who may do what they ask; `currency` is the account's, None in the region at large."""
+
+    principal: Principal
+    currency: str | None
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """A moment of an account to read: `known_at` or `at` or neither; all None is the live state."""
+
+    effective_on: date | None = None
+    known_at: datetime | None = None
+    at: int | None = None
+
+    @property
+    def is_live(self) -> bool:
+        return self.effective_on is None and self.known_at is None and self.at is None
+
+
+class EnteredReading(msgspec.Struct, frozen=True, array_like=True):
+    """What access.enter_reading answers, in its order of columns."""
+
+    verdict: str
+    role: str | None
+    principal_id: UUID | None
+    currency: str | None
+    as_of_position: int | None
+    position: int | None
+    known_at: datetime | None
+    reached: int | None
+    version: int | None
+    settings_version: int | None
+
+
+@lru_cache(PLACES_KEPT_MAX)
+def place(region: str, number: str) -> Place:
+    """Where an account of that number is, or would be."""
+    fits = 1 <= len(number) <= _NUMBER_CHARS_MAX and _NUMBER_CHARS.issuperset(number)
+    id = account_id(region, number) if fits else NO_ACCOUNT
+    return Place(number, lane_of(id), id)
+
+
+def bearer(authorization: str, is_served: Callable[[str], bool]) -> tuple[str, bytes]:
+    """Region and digest of a bearer token; raises Problem (401), also for a region not served."""
+    scheme, _, token = authorization.partition(" ")
+    region = region_of(token.strip()) if scheme.lower() == "bearer" else None
+    if region is None or not is_served(region):
+        raise unauthenticated()
+    return region, digest(token.strip())
+
+
+class Asks(Protocol):
+    """A transaction, or what runs a statement as one of its own."""
+
+    async def rows(self, statement: bytes, given: Given) -> list[TupleRow]:
+        """What the statement answers."""
+
+
+async def enter(
+    database: Asks, permission: Permission, token: bytes, at: Place | None = None
+) -> Entered:
+    """Who asks; sets what a transaction may see. Raises Problem (401, 403, 404)."""
+    given = {
+        **_wanted(permission),
+        "token_sha256": token,
+        "lane": at.lane if at else None,
+        "account_id": at.account_id if at else None,
+    }
+    [(verdict, role, principal_id, currency)] = await database.rows(_SQL["enter"], given)
+    refuse(verdict)
+    return Entered(Principal(role, principal_id), currency)
+
+
+async def enter_reading(
+    transaction: Transaction,
+    permission: Permission,
+    token: bytes,
+    at: Place,
+    moment: Moment,
+    wait_lane: int | None,
+) -> EnteredReading:
+    """Who asks and what moment is read, with the verdict, whatever it is."""
+    given = {
+        **_wanted(permission),
+        "token_sha256": token,
+        "lane": at.lane,
+        "account_id": at.account_id,
+        "effective_on": moment.effective_on,
+        "known_at": moment.known_at,
+        "at": moment.at,
+        "wait_lane": wait_lane,
+    }
+    [row] = await transaction.rows(_SQL["enter_reading"], given)
+    return EnteredReading(*row)
+
+
+def refuse(verdict: str) -> None:
+    """Raises the Problem of a verdict that lets nobody in."""
+    match verdict:
+        case "unauthenticated":
+            raise unauthenticated()
+        case "unknown":
+            raise Problem("account_unknown", "there is no such account for you")
+        case "forbidden":
+            raise Problem("forbidden", "your role or scope does not allow this")
+
+
+def unauthenticated() -> Problem:
+    """The problem of whoever is not signed in, or no longer."""
+    return Problem("unauthenticated", "sign in, and send the token as Authorization: Bearer")
+
+
+def _wanted(permission: Permission) -> Mapping[str, Any]:
+    return {"roles": list(permission.roles), "scope": permission.scope}

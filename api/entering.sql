@@ -1,0 +1,18 @@
+-- The statements by which a request comes in, run as billing_reader within its transaction.
+
+-- name: enter
+-- Who asks, and whether they may, on an account or in the region.
+SELECT e.verdict, e.role, e.principal_id, e.currency
+FROM access.enter(
+    %(roles)b::text[], %(scope)s::text, %(token_sha256)b::bytea, %(lane)b::int, %(account_id)b::uuid
+) AS e;
+
+-- name: enter_reading
+-- As enter, with the moment of the views that is read.
+SELECT e.verdict, e.role, e.principal_id, e.currency, e.as_of_position, e."position", e.known_at,
+       e.reached, e.version, e.settings_version
+FROM access.enter_reading(
+    %(roles)b::text[], %(scope)s::text, %(token_sha256)b::bytea, %(lane)b::int,
+    %(account_id)b::uuid, %(effective_on)b::date, %(known_at)b::timestamptz, %(at)b::bigint,
+    %(wait_lane)b::int
+) AS e;

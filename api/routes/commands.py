@@ -1,0 +1,308 @@
+"""Commands on accounts: one table of paths, and one way from a request to the ledger and back."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import parameters
+from api.body import read_object
+from api.doors import RegionDoor
+from api.entering import Entered, Place, bearer, enter, place
+from api.operations import Header, Operation
+from api.problems import FieldError, Problem, problem_of
+from api.replies import Done, done
+from api.security.scope import ADJUST, CHANGE_SETTINGS, PAY, POST_MESSAGE, Permission
+from api.wire import SCHEMAS, InvalidBody, command
+from api.wire_values import Field, Reading, identifier
+from api.wire_values import read_object as read_fields
+from ledger import commands as c
+from ledger.events import InvoiceIssued
+from ledger.store.outcomes import Accepted, Refused
+
+ACCOUNTS = "/v1/accounts"
+ACCOUNT = ACCOUNTS + "/{account_number}"
+KEY = Header(
+    "Idempotency-Key",
+    {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+    "Makes a retry safe: the same key and body are answered as the first time, for ever.",
+    required=True,
+)
+IF_MATCH = Header(
+    "If-Match",
+    {"type": "string", "minLength": 3, "maxLength": 200},
+    "The ETag of the settings that are to be changed, or `*`.",
+    required=True,
+)
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_SETTINGS_TAG = re.compile(r'"([1-9][0-9]{0,17})(\.[^"]*)?"')
+_PARAMETERS = parameters.named(parameters.DRY_RUN)
+_NUMBER = {"account_number": Field("account_number", identifier, required=True)}
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class Route:
+    """A command's path below the account.
+
+    `made` names what it creates: the last part of the Location, after the path; empty for a
+    transition. `given` are the path's ids.
+    """
+
+    type: str
+    path: str
+    permission: Permission
+    says: str
+    made: str = ""
+    method: str = "POST"
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+
+_ROUTES = (
+    Route("open_account", "", ADJUST, "Open an account", made="account_number"),
+    Route("post_charge", "/charges", ADJUST, "Post a charge", made="charge_id"),
+    Route(
+        "reverse_charge", "/charges/{charge_id}/reversal", ADJUST, "Reverse a charge not yet billed"
+    ),
+    Route("issue_credit", "/credits", ADJUST, "Issue a credit", made="credit_id"),
+    Route("reverse_credit", "/credits/{credit_id}/reversal", ADJUST, "Reverse a credit"),
+    Route("submit_payment", "/payments", PAY, "Submit a payment", made="payment_id"),
+    Route(
+        "process_payment",
+        "/payments/{payment_id}/processed",
+        ADJUST,
+        "A pending payment was received, in full or in part",
+    ),
+    Route("fail_payment", "/payments/{payment_id}/failed", ADJUST, "A pending payment failed"),
+    Route(
+        "return_payment",
+        "/payments/{payment_id}/returned",
+        ADJUST,
+        "Processed money was taken back, in full or in part",
+    ),
+    Route(
+        "reinstate_payment", "/payments/{payment_id}/reinstated", ADJUST, "Returned money came back"
+    ),
+    Route(
+        "unprocess_payment",
+        "/payments/{payment_id}/unprocessed",
+        ADJUST,
+        "A processing was posted in error: the payment is pending again",
+    ),
+    Route(
+        "reallocate_payment",
+        "/payments/{payment_id}/reallocated",
+        ADJUST,
+        "Put a payment's money on other invoices",
+    ),
+    Route("issue_refund", "/refunds", ADJUST, "Give money back", made="refund_id"),
+    Route("reverse_refund", "/refunds/{refund_id}/reversal", ADJUST, "A refund bounced"),
+    Route(
+        "write_off_invoice",
+        "/write-offs",
+        ADJUST,
+        "Write an open amount off as bad debt",
+        made="write_off_id",
+    ),
+    Route(
+        "reverse_write_off", "/write-offs/{write_off_id}/reversal", ADJUST, "Reverse a write-off"
+    ),
+    Route("open_dispute", "/disputes", ADJUST, "The customer contests an amount", "dispute_id"),
+    Route("resolve_dispute", "/disputes/{dispute_id}/resolution", ADJUST, "Resolve a dispute"),
+    Route("issue_invoice", "/invoices", ADJUST, "Bill what is unbilled", made="number"),
+    Route("cancel_invoice", "/invoices/{number}/cancellation", ADJUST, "Cancel an invoice"),
+    Route(
+        "change_settings", "/settings", CHANGE_SETTINGS, "Change account settings", method="PATCH"
+    ),
+    Route("post_message", "/messages", POST_MESSAGE, "Send the customer a message", "message_id"),
+    Route("close_account", "/closure", ADJUST, "Close the account"),
+)
+_OWN_SETTINGS = frozenset(("invoice_delivery", "delivery_channel", "payment_method", "language"))
+
+
+def command_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
+    """An operation for each command on an account."""
+    return [_operation(route, doors) for route in _ROUTES]
+
+
+def _operation(route: Route, doors: Mapping[str, RegionDoor]) -> Operation:
+    body = _body_schema(route)
+    is_settings = route.type == "change_settings"
+    endpoint = CommandEndpoint(route, doors, needs_body="required" in body)
+    return Operation(
+        method=route.method,
+        path=ACCOUNTS if route.type == "open_account" else ACCOUNT + route.path,
+        name=route.type,
+        says=route.says,
+        tag="commands",
+        permission=route.permission,
+        handle=endpoint,
+        parameters=_PARAMETERS,
+        headers=(KEY, IF_MATCH) if is_settings else (KEY,),
+        body=body,
+        body_required=endpoint.needs_body,
+        replies={200: Done, 201: Done} if route.made else {200: Done},
+        problems=(
+            400,
+            401,
+            403,
+            404,
+            409,
+            413,
+            415,
+            422,
+            503,
+            *((412, 428) if is_settings else ()),
+        ),
+    )
+
+
+def _body_schema(route: Route) -> dict[str, Any]:
+    """The command's schema without what the path gives."""
+    schema = SCHEMAS[route.type]
+    properties = {n: s for n, s in schema["properties"].items() if n not in route.given}
+    required = [name for name in schema.get("required", ()) if name in properties]
+    if route.type == "open_account":
+        properties = {"account_number": identifier.schema, **properties}
+        required = ["account_number", *required]
+    return {
+        "type": "object",
+        "properties": properties,
+        **({"required": required} if required else {}),
+        "additionalProperties": False,
+    }
+
+
+class CommandEndpoint:
+    """Takes one command a request: who asks first, then what, then the ledger."""
+
+    def __init__(self, route: Route, doors: Mapping[str, RegionDoor], *, needs_body: bool) -> None:
+        self.needs_body = needs_body
+        self._route = route
+        self._doors = doors
+
+    async def __call__(self, request: Request) -> Response:
+        region, token = bearer(request.headers.get("authorization", ""), self._doors.__contains__)
+        door = self._doors[region]
+        today = door.today()
+        opens = self._route.type == "open_account"
+        at = None if opens else place(region, request.path_params["account_number"])
+        entered = await enter(door.reading, self._route.permission, token, at)
+        found = parameters.parsed(request.scope["query_string"], _PARAMETERS)
+        key = _key(request)
+        if_settings = _if_settings(request) if self._route.type == "change_settings" else None
+        body = await read_object(request, may_lack=not self.needs_body)
+        if opens:
+            at = place(region, _taken_number(body))
+        assert at is not None
+        asked = self._command(request, body, entered.currency or door.region.currency)
+        _refuse_beyond(entered, asked)
+        outcome = await self._outcome(
+            door,
+            c.Request(
+                account_number=at.number,
+                key=key,
+                command=asked,
+                actor=entered.principal.actor,
+                today=today,
+                dry_run=found.get("dry_run", False),
+                if_settings=if_settings,
+            ),
+        )
+        currency = asked.currency if isinstance(asked, c.OpenAccount) else entered.currency
+        assert currency is not None
+        return self._answer(outcome, at, currency, dry_run=found.get("dry_run", False))
+
+    def _command(self, request: Request, body: dict[str, Any], currency: str) -> c.AnyCommand:
+        given = {name: request.path_params[name] for name in self._route.given}
+        try:
+            if in_both := given.keys() & body.keys():
+                says = "it stands in the path: leave it out here"
+                raise InvalidBody([FieldError(f"/{n}", "unknown_field", says) for n in in_both])
+            return command(self._route.type, {**body, **given}, currency=currency)
+        except InvalidBody as fault:
+            raise fault.problem from None
+
+    async def _outcome(self, door: RegionDoor, asked: c.Request) -> Accepted:
+        [outcome] = await door.handle([asked])
+        if isinstance(outcome, Refused):
+            raise problem_of(outcome.refusal)
+        return outcome
+
+    def _answer(self, accepted: Accepted, at: Place, currency: str, *, dry_run: bool) -> Response:
+        headers = {"Cache-Control": "no-store"}
+        if accepted.position is not None:
+            headers["Ledger-Position"] = f"{accepted.lane}-{accepted.position}"
+        if accepted.replayed:
+            headers["Idempotency-Replayed"] = "true"
+        is_made = bool(self._route.made) and not (dry_run and accepted.position is None)
+        if is_made:
+            headers["Location"] = self._location(accepted, at)
+        return Response(
+            _encode(done(accepted, currency)),
+            status_code=201 if is_made else 200,
+            headers=headers,
+            media_type="application/json",
+        )
+
+    def _location(self, accepted: Accepted, at: Place) -> str:
+        account = f"{ACCOUNTS}/{quote(at.number, safe='')}"
+        if self._route.type == "open_account":
+            return account
+        event = accepted.events[0].event
+        name = "number" if isinstance(event, InvoiceIssued) else self._route.made
+        return f"{account}{self._route.path}/{quote(getattr(event, name), safe='')}"
+
+
+def _key(request: Request) -> str:
+    given = request.headers.get("idempotency-key")
+    if given is None:
+        detail = "send a header Idempotency-Key, and the same one when you try again"
+        raise Problem("idempotency_key_missing", detail)
+    if not _KEY.fullmatch(given):
+        detail = "an Idempotency-Key is 1 to 255 printable ASCII characters without blanks"
+        raise Problem("malformed_request", detail)
+    return given
+
+
+def _if_settings(request: Request) -> int | None:
+    """The version that the settings must be of, None for any (RFC 9110, 13.1.1)."""
+    given = request.headers.get("if-match")
+    if given is None:
+        detail = "send If-Match with the ETag of the settings you have read"
+        raise Problem("precondition_required", detail)
+    if given.strip() == "*":
+        return None
+    found = _SETTINGS_TAG.fullmatch(given.strip())
+    return int(found[1]) if found else 0  # what was never given out matches nothing
+
+
+def _taken_number(body: dict[str, Any]) -> str:
+    """The number of the account to open, out of the body; raises Problem (422)."""
+    reading = Reading("USD")  # no amount is read
+    found = read_fields(reading, "", {"account_number": body.pop("account_number", None)}, _NUMBER)
+    if reading.errors:
+        raise InvalidBody(reading.errors).problem
+    number: str = found["account_number"]
+    return number
+
+
+def _refuse_beyond(entered: Entered, asked: c.AnyCommand) -> None:
+    """Raises Problem (403) for what a customer may not decide about their own account."""
+    if entered.principal.role != "customer":
+        return
+    if isinstance(asked, c.SubmitPayment) and asked.status != "pending":
+        raise Problem("forbidden", "only who receives a payment can say that it is processed")
+    if isinstance(asked, c.ChangeSettings):
+        changes = msgspec.structs.asdict(asked.changes)
+        beyond = [n for n, v in changes.items() if v is not None and n not in _OWN_SETTINGS]
+        if beyond:
+            raise Problem("forbidden", f"{', '.join(beyond)} can only be changed by the biller")
