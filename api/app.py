@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.edge import EXPECTED, Edge, answer
 from api.operations import Operation, routes
+from api.routes.bulk import bulk_operation
 from api.routes.commands import command_operations
 from api.routes.health import health_router
 from api.routes.regions import regions_router
@@ -49,7 +50,7 @@ def create_app(databases: tuple[Database, ...]) -> ASGIApp:
 
 def operations(doors: Doors) -> list[Operation]:
     """Everything the API can do."""
-    return [*command_operations(doors.regions)]
+    return [*command_operations(doors.regions), bulk_operation(doors.regions)]
 
 
 class Shortcut:

@@ -1,6 +1,6 @@
 """Coming in: whose token it is, and whether they may do what is asked, decided by the database."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Protocol
@@ -117,6 +117,16 @@ async def enter(
     [(verdict, role, principal_id, currency)] = await database.rows(_SQL["enter"], given)
     refuse(verdict)
     return Entered(Principal(role, principal_id), currency)
+
+
+async def currencies(transaction: Transaction, places: Sequence[Place]) -> dict[str, str]:
+    """The currency of each account that exists, by number, for whoever has entered the region."""
+    given = {
+        "lanes": [at.lane for at in places],
+        "account_ids": [at.account_id for at in places],
+    }
+    rows = await transaction.rows(_SQL["currencies"], given)
+    return {places[n - 1].number: currency for n, currency in rows}
 
 
 async def enter_reading(

@@ -7,6 +7,10 @@ FROM access.enter(
     %(roles)b::text[], %(scope)s::text, %(token_sha256)b::bytea, %(lane)b::int, %(account_id)b::uuid
 ) AS e;
 
+-- name: currencies
+-- The currencies of accounts that exist, by place.
+SELECT c.n, c.currency FROM access.currencies(%(lanes)b::int[], %(account_ids)b::uuid[]) AS c;
+
 -- name: enter_reading
 -- As enter, with the moment of the views that is read.
 SELECT e.verdict, e.role, e.principal_id, e.currency, e.as_of_position, e."position", e.known_at,

@@ -160,17 +160,20 @@ def invalid_query(name: str, message: str, code: str = "invalid") -> Problem:
     return Problem("invalid_request", f"query parameter {name!r}: {message}", errors=[error])
 
 
+def details_of(problem: Problem, correlation_id: str) -> Details:
+    """The problem in the form it is shown in."""
+    status, title = CODES[problem.code]
+    return Details(
+        type=TYPE_PREFIX + problem.code,
+        title=title,
+        status=status,
+        detail=problem.detail,
+        code=problem.code,
+        correlation_id=correlation_id,
+        errors=problem.errors,
+    )
+
+
 def body_of(problem: Problem, correlation_id: str) -> bytes:
     """The problem's body."""
-    status, title = CODES[problem.code]
-    return _encoder.encode(
-        Details(
-            type=TYPE_PREFIX + problem.code,
-            title=title,
-            status=status,
-            detail=problem.detail,
-            code=problem.code,
-            correlation_id=correlation_id,
-            errors=problem.errors,
-        )
-    )
+    return _encoder.encode(details_of(problem, correlation_id))

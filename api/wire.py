@@ -36,7 +36,9 @@ class InvalidBody(Exception):
     """A body that is not the command's; it tells everything that is wrong."""
 
     def __init__(self, errors: list[FieldError]) -> None:
-        super().__init__("; ".join(f"{error.pointer}: {error.message}" for error in errors))
+        super().__init__(
+            "; ".join(f"{e.pointer}: {e.message}" if e.pointer else e.message for e in errors)
+        )
         self.errors = tuple(errors)
 
     @property
@@ -259,6 +261,22 @@ _LINE = {
         ),
     )
 }
+
+
+class _Named(msgspec.Struct):
+    account: Any = None
+
+
+_decode_named = msgspec.json.Decoder(_Named).decode
+
+
+def account_named(line: bytes) -> str | None:
+    """The account that a line names, as far as it is one."""
+    try:
+        named = _decode_named(line).account
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return named if isinstance(named, str) else None
 
 
 class Lines:

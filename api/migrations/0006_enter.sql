@@ -175,9 +175,29 @@ BEGIN
 END
 $$;
 
+-- The currencies of the accounts in scope that exist; `n` is the place of the account asked for.
+CREATE FUNCTION access.currencies(a_lane int[], a_account_id uuid[])
+RETURNS TABLE (n int, currency text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT asked.n::int, convert_from(found.state, 'UTF8')::jsonb ->> 'currency'
+    FROM unnest(a_lane, a_account_id) WITH ORDINALITY AS asked (lane, account_id, n)
+    CROSS JOIN LATERAL (
+        SELECT a.state
+        FROM ledger.account AS a
+        WHERE a.lane = asked.lane AND a.account_id = asked.account_id
+          AND ledger.in_scope(a.account_id)
+        OFFSET 0
+    ) AS found;
+END
+$$;
+
 REVOKE ALL ON FUNCTION
-    access.enter, access.enter_reading, access.account
+    access.enter, access.enter_reading, access.account, access.currencies
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    access.enter, access.enter_reading, access.account
+    access.enter, access.enter_reading, access.account, access.currencies
     TO billing_reader;

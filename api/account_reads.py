@@ -1,0 +1,214 @@
+"""Reading an account: who asks, which moment, how fresh, whether it has changed, then what it is."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import parameters
+from api.database import Transaction
+from api.doors import RegionDoor
+from api.entering import (
+    EnteredReading,
+    Moment,
+    Place,
+    bearer,
+    enter_reading,
+    place,
+    refuse,
+    unauthenticated,
+)
+from api.operations import Header
+from api.parameters import Parameter
+from api.problems import Problem
+from api.security.scope import Permission
+from ledger.errors import KnownAtInFuture, PositionUnknown, ViewBehind
+
+BEHIND_S_MAX = 1.0
+BEHIND_POLL_S = 0.01
+CACHE_CONTROL = "private, no-cache"
+NOT_OLDER_THAN = Header(
+    "Ledger-Position",
+    {"type": "string", "pattern": "^[0-9]{1,2}-[0-9]{1,18}$"},
+    "A position that the answer must not be older than, as a command's reply gave it.",
+)
+IF_NONE_MATCH = Header(
+    "If-None-Match", {"type": "string", "maxLength": 1000}, "ETags of what the asker has: 304."
+)
+HEADERS = (NOT_OLDER_THAN, IF_NONE_MATCH)
+AS_OF = (parameters.EFFECTIVE_ON, parameters.KNOWN_AT, parameters.AT)
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Reading:
+    """An account being read at a moment, within a transaction that may see it and no other.
+
+    `day` bounds what counts, `effective_on` is the day that figures are for. `position` None reads
+    the live state. `given` are the query's parameters.
+    """
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        at: Place,
+        region: str,
+        entered: EnteredReading,
+        moment: Moment,
+        today: date,
+        given: Mapping[str, Any],
+    ) -> None:
+        assert entered.currency is not None
+        assert entered.version is not None
+        assert entered.settings_version is not None
+        self.transaction = transaction
+        self.at = at
+        self.region = region
+        self.currency = entered.currency
+        self.version = entered.version
+        self.settings_version = entered.settings_version
+        self.position = entered.as_of_position
+        self.read_at = f"{at.lane}-{entered.position}"
+        self.known_at = entered.known_at
+        self.day = moment.effective_on
+        self.effective_on = moment.effective_on or today
+        self.given = given
+
+    async def rows(self, statement: bytes, **given: Any) -> list[tuple[Any, ...]]:
+        """What a statement answers of this account at this moment."""
+        return await self.transaction.rows(
+            statement, {"lane": self.at.lane, "position": self.position, **given}
+        )
+
+
+Body = msgspec.Struct
+Work = Callable[[Reading], Awaitable[Body]]
+
+
+class AccountRead:
+    """Answers GET requests of one path below an account."""
+
+    def __init__(
+        self,
+        doors: Mapping[str, RegionDoor],
+        permission: Permission,
+        known: Mapping[str, Parameter],
+        work: Work,
+        *,
+        representation: str = "1",
+        of_settings: bool = False,
+    ) -> None:
+        """`of_settings`: the ETag is of the settings, not of the whole account."""
+        self._doors = doors
+        self._permission = permission
+        self._known = known
+        self._work = work
+        self._representation = representation
+        self._of_settings = of_settings
+
+    async def __call__(self, request: Request) -> Response:
+        region, token = bearer(request.headers.get("authorization", ""), self._doors.__contains__)
+        door = self._doors[region]
+        today = door.today()
+        at = place(region, request.path_params["account_number"])
+        given: dict[str, Any] = {}
+        moment, wanted = Moment(), None
+        fault: Problem | PositionUnknown | None = None
+        try:
+            wanted = parameters.wanted_position(request.headers.get("ledger-position"))
+            given = parameters.parsed(request.scope["query_string"], self._known)
+            given |= request.path_params
+            moment = _moment(given, at)
+        except (Problem, PositionUnknown) as found:
+            fault, wanted = found, None  # told only to who may read the account
+        if_none_match = request.headers.get("if-none-match")
+
+        async def read(transaction: Transaction) -> Response | None:
+            entered = await enter_reading(
+                transaction, self._permission, token, at, moment, wanted[0] if wanted else None
+            )
+            if not _may_answer(entered, at, moment, wanted):
+                return None
+            if fault is not None:
+                raise fault
+            reading = Reading(transaction, at, region, entered, moment, today, given)
+            return await self._answer(reading, if_none_match)
+
+        deadline = time.monotonic() + BEHIND_S_MAX
+        while True:
+            response = await door.reading.transact(read, frozen=moment.is_live)
+            if response is not None:
+                return response
+            if time.monotonic() > deadline:
+                lane, reach = wanted or (at.lane, moment.at or 0)
+                raise ViewBehind(position=f"{lane}-{reach}")
+            await asyncio.sleep(BEHIND_POLL_S)
+
+    async def _answer(self, reading: Reading, if_none_match: str | None) -> Response:
+        version = reading.settings_version if self._of_settings else reading.version
+        tag = f'"{version}.{reading.effective_on}.{self._representation}"'
+        headers = {
+            "ETag": tag,
+            "Cache-Control": CACHE_CONTROL,
+            "Ledger-Position": reading.read_at,
+        }
+        if matches(if_none_match, tag):
+            return Response(status_code=304, headers=headers)
+        body = await self._work(reading)
+        return Response(_encode(body), headers=headers, media_type="application/json")
+
+
+def matches(if_none_match: str | None, tag: str) -> bool:
+    """RFC 9110, 13.1.2: `*`, or one of a list of tags by weak comparison."""
+    if if_none_match is None:
+        return False
+    listed = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
+    return tag in listed or listed == ["*"]
+
+
+def _moment(given: Mapping[str, Any], at: Place) -> Moment:
+    """The moment that parameters ask for; raises Problem, and PositionUnknown of another lane."""
+    parameters.not_both(given, "known_at", "at")
+    position = None
+    if "at" in given:
+        lane, position = given["at"]
+        if lane != at.lane:
+            raise PositionUnknown(position=f"{lane}-{position}")
+    return Moment(given.get("effective_on"), given.get("known_at"), position)
+
+
+def _may_answer(
+    entered: EnteredReading, at: Place, moment: Moment, wanted: tuple[int, int] | None
+) -> bool:
+    """Whether the views have reached what is wanted; raises the Problem or Refusal of a verdict."""
+    has_reached = _has_reached(entered, at, moment, wanted)
+    match entered.verdict:
+        case "unauthenticated":
+            raise unauthenticated()
+        case "unknown" if not has_reached:
+            return False  # it may have been opened by what is to be seen
+        case "future":
+            assert moment.known_at is not None
+            now = datetime.now(UTC).isoformat()
+            raise KnownAtInFuture(known_at=moment.known_at.isoformat(), now=now)
+        case "position_unknown":
+            raise PositionUnknown(position=f"{at.lane}-{moment.at}")
+    refuse(entered.verdict)
+    return entered.verdict == "allowed" and has_reached
+
+
+def _has_reached(
+    entered: EnteredReading, at: Place, moment: Moment, wanted: tuple[int, int] | None
+) -> bool:
+    if wanted is None:
+        return True
+    lane, reach = wanted
+    if entered.verdict == "allowed" and moment.is_live and lane == at.lane:
+        assert entered.position is not None
+        return entered.position >= reach  # the account's, which may have stopped before the lane's
+    return entered.reached is not None and entered.reached >= reach
