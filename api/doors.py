@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from api.cursors import CursorKey
 from api.database import LinePool
 from api.reads import SummaryReader
 from api.regions import Region
@@ -40,6 +41,7 @@ class RegionDoor:
         self.summaries = summaries
         self.reading = LinePool(database.service_url, READER, READING_LINES)
         self.keeping = LinePool(database.service_url, REGISTRAR, KEEPING_LINES)
+        self.cursor_key = CursorKey(self.reading)
         self._database = database
         self._zone = ZoneInfo(database.region.zone)
         self._ledger: Ledger | None = None

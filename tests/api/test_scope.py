@@ -92,7 +92,8 @@ def test_the_scope_ends_with_the_read(reader: Connection, us: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "table", ["login", "identifier", "login_account", "session", "token", "throttle"]
+    "table",
+    ["login", "identifier", "login_account", "session", "token", "throttle", "cursor_key"],
 )
 @pytest.mark.parametrize(
     "role",
