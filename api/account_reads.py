@@ -23,10 +23,10 @@ from api.entering import (
     refuse,
     unauthenticated,
 )
-from api.operations import Header
+from api.operations import Header, Operation
 from api.parameters import Parameter
 from api.problems import Problem
-from api.security.scope import Permission
+from api.security.scope import READ_ACCOUNT, Permission
 from ledger.errors import KnownAtInFuture, PositionUnknown, ViewBehind
 
 BEHIND_S_MAX = 1.0
@@ -40,6 +40,7 @@ NOT_OLDER_THAN = Header(
 IF_NONE_MATCH = Header(
     "If-None-Match", {"type": "string", "maxLength": 1000}, "ETags of what the asker has: 304."
 )
+ACCOUNT = "/v1/accounts/{account_number}"
 HEADERS = (NOT_OLDER_THAN, IF_NONE_MATCH)
 AS_OF = (parameters.EFFECTIVE_ON, parameters.KNOWN_AT, parameters.AT)
 
@@ -50,7 +51,7 @@ class Reading:
     """An account being read at a moment, within a transaction that may see it and no other.
 
     `day` bounds what counts, `effective_on` is the day that figures are for. `position` None reads
-    the live state. `given` are the query's parameters.
+    the live state, which is that of `stands_at`. `given` are the parameters of query and path.
     """
 
     def __init__(
@@ -73,6 +74,8 @@ class Reading:
         self.version = entered.version
         self.settings_version = entered.settings_version
         self.position = entered.as_of_position
+        assert entered.position is not None
+        self.stands_at = entered.position
         self.read_at = f"{at.lane}-{entered.position}"
         self.known_at = entered.known_at
         self.day = moment.effective_on
@@ -85,9 +88,15 @@ class Reading:
             statement, {"lane": self.at.lane, "position": self.position, **given}
         )
 
+    async def named(self, statement: bytes, **given: Any) -> list[dict[str, Any]]:
+        """As `rows`, by name of column."""
+        return await self.transaction.named(
+            statement, {"lane": self.at.lane, "position": self.position, **given}
+        )
 
-Body = msgspec.Struct
-Work = Callable[[Reading], Awaitable[Body]]
+
+Work = Callable[[Reading, bytes], Awaitable[msgspec.Struct]]
+"""Makes the body; the bytes are the key that cursors are signed with."""
 
 
 class AccountRead:
@@ -127,6 +136,7 @@ class AccountRead:
         except (Problem, PositionUnknown) as found:
             fault, wanted = found, None  # told only to who may read the account
         if_none_match = request.headers.get("if-none-match")
+        key = await door.cursor_key()
 
         async def read(transaction: Transaction) -> Response | None:
             entered = await enter_reading(
@@ -137,7 +147,7 @@ class AccountRead:
             if fault is not None:
                 raise fault
             reading = Reading(transaction, at, region, entered, moment, today, given)
-            return await self._answer(reading, if_none_match)
+            return await self._answer(reading, if_none_match, key)
 
         deadline = time.monotonic() + BEHIND_S_MAX
         while True:
@@ -149,7 +159,7 @@ class AccountRead:
                 raise ViewBehind(position=f"{lane}-{reach}")
             await asyncio.sleep(BEHIND_POLL_S)
 
-    async def _answer(self, reading: Reading, if_none_match: str | None) -> Response:
+    async def _answer(self, reading: Reading, if_none_match: str | None, key: bytes) -> Response:
         version = reading.settings_version if self._of_settings else reading.version
         tag = f'"{version}.{reading.effective_on}.{self._representation}"'
         headers = {
@@ -159,7 +169,7 @@ class AccountRead:
         }
         if matches(if_none_match, tag):
             return Response(status_code=304, headers=headers)
-        body = await self._work(reading)
+        body = await self._work(reading, key)
         return Response(_encode(body), headers=headers, media_type="application/json")
 
 
@@ -212,3 +222,30 @@ def _has_reached(
         assert entered.position is not None
         return entered.position >= reach  # the account's, which may have stopped before the lane's
     return entered.reached is not None and entered.reached >= reach
+
+
+def read_operation(
+    doors: Mapping[str, RegionDoor],
+    path: str,
+    name: str,
+    says: str,
+    known: Mapping[str, parameters.Parameter],
+    work: Work,
+    reply: Any,
+    *,
+    of_settings: bool = False,
+) -> Operation:
+    """The operation of reading something below an account's path; `reply` is the type of its body."""
+    return Operation(
+        method="GET",
+        path=ACCOUNT + path,
+        name=name,
+        says=says,
+        tag="accounts",
+        permission=READ_ACCOUNT,
+        handle=AccountRead(doors, READ_ACCOUNT, known, work, of_settings=of_settings),
+        replies={200: reply, 304: None},
+        parameters=known,
+        headers=HEADERS,
+        problems=(401, 403, 404, 422, 503),
+    )

@@ -9,9 +9,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.edge import EXPECTED, Edge, answer
 from api.operations import Operation, routes
+from api.routes.accounts import account_operations
 from api.routes.bulk import bulk_operation
 from api.routes.commands import command_operations
 from api.routes.health import health_router
+from api.routes.lists import list_operations
 from api.routes.regions import regions_router
 from api.routes.sign_in import sign_in_router
 from api.routes.summary import summary_route
@@ -50,7 +52,12 @@ def create_app(databases: tuple[Database, ...]) -> ASGIApp:
 
 def operations(doors: Doors) -> list[Operation]:
     """Everything the API can do."""
-    return [*command_operations(doors.regions), bulk_operation(doors.regions)]
+    return [
+        *account_operations(doors.regions),
+        *list_operations(doors.regions),
+        *command_operations(doors.regions),
+        bulk_operation(doors.regions),
+    ]
 
 
 class Shortcut:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors
-from psycopg.rows import TupleRow, tuple_row
+from psycopg.rows import TupleRow, dict_row, tuple_row
 
 from ledger.store.roles import acting_as
 
@@ -44,6 +44,12 @@ class Transaction:
     async def rows(self, statement: bytes, given: Given) -> list[TupleRow]:
         """What the statement answers."""
         async with self._connection.cursor(binary=True) as cursor:
+            await cursor.execute(statement, given, prepare=True)
+            return await cursor.fetchall()
+
+    async def named(self, statement: bytes, given: Given) -> list[dict[str, Any]]:
+        """What the statement answers, by name of column."""
+        async with self._connection.cursor(binary=True, row_factory=dict_row) as cursor:
             await cursor.execute(statement, given, prepare=True)
             return await cursor.fetchall()
 

@@ -1,5 +1,6 @@
 """Query parameters, read strictly: each known, given once, of its form; or a problem that names it."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
@@ -12,6 +13,7 @@ PARAMETERS_MAX = 16
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
 TEXT_CHARS_MAX = 200
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 
 T = TypeVar("T")
 
@@ -100,6 +102,13 @@ def flag(text: str) -> bool:
     return text == "true"
 
 
+def identifier(text: str) -> str:
+    """An id as callers give them; raises ValueError."""
+    if not _ID.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is not 1 to 64 of A-Z a-z 0-9 . _ : -")
+    return text
+
+
 def words(text: str) -> str:
     """Something to search for; raises ValueError."""
     if not 1 <= len(text) <= TEXT_CHARS_MAX or not text.isprintable():
@@ -137,6 +146,12 @@ CURSOR = Parameter(
 )
 FROM = Parameter("from", day, _DATE, "Only what counts from this day or later.")
 TO = Parameter("to", day, _DATE, "Only what counts from this day or before.")
+INVOICE = Parameter(
+    "invoice",
+    identifier,
+    {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"},
+    "Only what belongs to the invoice of this number.",
+)
 DRY_RUN = Parameter(
     "dry_run", flag, {"type": "boolean", "default": False}, "True: nothing is recorded."
 )

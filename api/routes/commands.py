@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import parameters
+from api.account_reads import ACCOUNT
 from api.body import read_object
 from api.doors import RegionDoor
 from api.entering import Entered, Place, bearer, enter, place
@@ -26,7 +27,6 @@ from ledger.events import InvoiceIssued
 from ledger.store.outcomes import Accepted, Refused
 
 ACCOUNTS = "/v1/accounts"
-ACCOUNT = ACCOUNTS + "/{account_number}"
 KEY = Header(
     "Idempotency-Key",
     {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
