@@ -43,7 +43,7 @@ class Step:
             body=self.body if self.refused is None else self.refused,
         )
 
-    def withbody_for(self, body: Body) -> "Step":
+    def with_body(self, body: Body) -> "Step":
         return replace(self, body=body)
 
     def body_for(self, account: str) -> Body:
