@@ -19,14 +19,17 @@ PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 START_LIMIT_S = 120
 _PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#:]+)(?:#[^)]*)?\)")
-WITH_PYTHON = [page for page in PAGES if _PYTHON.search(page.read_text())]
+WITH_CONSOLE = [page for page in PAGES if "\n```console\n" in page.read_text()]
+WITH_PYTHON = [
+    page for page in PAGES if _PYTHON.search(page.read_text()) and page not in WITH_CONSOLE
+]
 
 
 def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def demo_environment() -> Iterator[dict[str, str]]:
     """`billing-ledger demo` is running, as `make run` starts it; what a user's shell would have."""
     from tests.conftest import server_directory
@@ -63,11 +66,19 @@ def demo_environment() -> Iterator[dict[str, str]]:
         subprocess.run(["rm", "-rf", str(directory), f"{directory}.log"], check=True)
 
 
-def test_the_tour_comes_true(demo_environment: dict[str, str], tmp_path: Path) -> None:
-    """Every command of the README's tour gives the output shown under it."""
+def test_the_tour_is_there() -> None:
+    """The README shows a tour."""
     assert len(steps(ROOT / "README.md")) >= 6
+
+
+@pytest.mark.parametrize("page", WITH_CONSOLE, ids=name)
+def test_what_a_page_shows_comes_true(
+    page: Path, demo_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Every command of a page gives the output shown under it; then its Python runs beside it."""
     swaps = {"localhost:8000": f"localhost:{demo_environment['PORT']}"}
-    assert [] == differences(ROOT / "README.md", tmp_path, demo_environment, swaps)
+    assert [] == differences(page, tmp_path, demo_environment, swaps)
+    run_python(page, swaps)
 
 
 def test_a_wrong_output_is_seen() -> None:
@@ -80,8 +91,14 @@ def test_a_wrong_output_is_seen() -> None:
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=name)
 def test_python_of_the_docs_runs(page: Path) -> None:
     """The Python of a page runs from top to bottom; its asserts hold."""
+    run_python(page, {})
+
+
+def run_python(page: Path, swaps: dict[str, str]) -> None:
     namespace: dict[str, object] = {"__name__": name(page)}
     for block in _PYTHON.findall(page.read_text()):
+        for shown, real in swaps.items():
+            block = block.replace(shown, real)
         exec(compile(block, name(page), "exec"), namespace)
 
 
