@@ -131,7 +131,7 @@ class NothingToChange(Refusal):
 @dataclass(eq=False, kw_only=True)
 class IdTaken(Refusal):
     code = "id_taken"
-    says = "the account has a {kind} {id!r} already: use another id, or the same key to retry"
+    says = "the account has {kind} {id!r} already: use another id, or the same key to retry"
     kind: str
     id: str
 
@@ -236,7 +236,7 @@ class PeriodBilled(Refusal):
 @dataclass(eq=False, kw_only=True)
 class NumberReserved(Refusal):
     code = "number_reserved"
-    says = "number {number!r} has the form of generated numbers of another period"
+    says = "number {number!r} has the form of numbers generated for another period, or debit items"
     number: str
 
 

@@ -46,6 +46,7 @@ from ledger.needs import (
     SpareSources,
 )
 from ledger.parts import Lines
+from ledger.returns import is_debit_number
 
 
 def needs_issue(
@@ -136,8 +137,10 @@ def _generated_period(account_number: str, number: str) -> tuple[str, int] | Non
 
 
 def _refuse_reserved(account: Account, number: str, period_end: date) -> None:
+    """Keeps free the numbers that are still to be generated: no return may find its own taken."""
     generated = _generated_period(account.account_number, number)
-    if generated is not None and generated[0] != _period(period_end):
+    of_another_period = generated is not None and generated[0] != _period(period_end)
+    if of_another_period or is_debit_number(account, number):
         raise NumberReserved(number=number)
 
 

@@ -71,6 +71,12 @@ def _next_debit(account: Account) -> str:
     return f"{account.account_number}-D{account.debits + 1}"
 
 
+def is_debit_number(account: Account, number: str) -> bool:
+    """Whether a number has the form of the account's debit items."""
+    prefix, _, count = number.rpartition("-D")
+    return prefix == account.account_number and count.isdecimal()
+
+
 def evolve_returned(fold: Fold) -> None:
     event = fold.event
     assert isinstance(event, PaymentReturned)

@@ -310,6 +310,8 @@ class Actor:
         period_end = self.day(dice) if dice.one_in(4) else issued_on
         due_on = self.today + timedelta(days=dice.below(40) - 8) if dice.one_in(3) else None
         number = self.new_id(dice, self.model.invoices) if dice.one_in(4) else None
+        if dice.one_in(16):
+            number = f"{NUMBER}-D{1 + dice.below(3)}"
         return c.IssueInvoice(
             issued_on=issued_on, period_end=period_end, due_on=due_on, number=number
         )

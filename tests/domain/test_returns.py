@@ -5,6 +5,7 @@ from datetime import timedelta
 from ledger import commands as c
 from ledger.errors import (
     EffectiveBeforeCause,
+    NumberReserved,
     PaymentNotProcessed,
     PaymentNotReturned,
     ReturnExceedsProcessed,
@@ -12,7 +13,19 @@ from ledger.errors import (
 from ledger.events import PaymentReinstated, PaymentReturned
 from ledger.items import InvoiceItem
 from ledger.parts import Allocation, DebitItem, Undoing
-from tests.examples import TODAY, Given, billed, credit, day, payment, refund, returned
+from tests.examples import (
+    TODAY,
+    Given,
+    billed,
+    charge,
+    credit,
+    day,
+    invoice,
+    opening,
+    payment,
+    refund,
+    returned,
+)
 
 REINSTATE = c.ReinstatePayment(payment_id="P")
 
@@ -69,6 +82,16 @@ def test_what_was_refunded_already_becomes_a_debit_item() -> None:
     assert isinstance(item, InvoiceItem)
     assert (40, TODAY, TODAY) == (item.open_minor, item.issued_on, item.due_on)
     assert 200 == balance(given)
+
+
+def test_no_invoice_takes_the_number_of_a_debit_item() -> None:
+    """Or a return, which is never refused, would find its number taken."""
+    given = Given(opening(), charge("C", 100))
+    refused = given.when(invoice("A-1-D1", TODAY))
+    assert isinstance(refused, NumberReserved)
+    for number in ("A-1-D", "A-1-DX", "A-2-D1"):
+        given.ask(charge(f"for-{number}", 1))
+        assert isinstance(given.when(invoice(number, TODAY)), list), number
 
 
 def test_a_reopened_invoice_takes_unapplied_credit_at_once() -> None:

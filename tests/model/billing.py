@@ -158,7 +158,8 @@ class Billing(Days):
             why.add("nothing_to_bill")
         if issued_on < self.freed_on():
             why.add("effective_before_cause")
-        if why and command.number and command.number.startswith(f"{self.number}-"):
+        number = command.number or ""
+        if number.startswith(f"{self.number}-D" if not why else f"{self.number}-"):
             why.add("number_reserved")
         return issued_on, period_end, why
 
