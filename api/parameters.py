@@ -13,7 +13,7 @@ PARAMETERS_MAX = 16
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
 TEXT_CHARS_MAX = 200
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+_NUMBER = re.compile(r"[A-Za-z0-9._:-]{1,96}", re.ASCII)
 
 T = TypeVar("T")
 
@@ -102,10 +102,10 @@ def flag(text: str) -> bool:
     return text == "true"
 
 
-def identifier(text: str) -> str:
-    """An id as callers give them; raises ValueError."""
-    if not _ID.fullmatch(text):
-        raise ValueError(f"{text[:40]!r} is not 1 to 64 of A-Z a-z 0-9 . _ : -")
+def invoice_number(text: str) -> str:
+    """A number of an invoice or debit item; raises ValueError."""
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is not 1 to 96 of A-Z a-z 0-9 . _ : -")
     return text
 
 
@@ -148,8 +148,8 @@ FROM = Parameter("from", day, _DATE, "Only what counts from this day or later.")
 TO = Parameter("to", day, _DATE, "Only what counts from this day or before.")
 INVOICE = Parameter(
     "invoice",
-    identifier,
-    {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"},
+    invoice_number,
+    {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,96}$"},
     "Only what belongs to the invoice of this number.",
 )
 DRY_RUN = Parameter(

@@ -62,7 +62,9 @@ def _change_settings(effective_on: date | None = None, **changes: Any) -> c.Chan
 
 
 _target = v.object_of(
-    c.Target, _id("invoice"), Field("amount", v.amount, required=True, into="amount_minor")
+    c.Target,
+    Field("invoice", v.invoice, required=True),
+    Field("amount", v.amount, required=True, into="amount_minor"),
 )
 
 _BODIES: tuple[tuple[Callable[..., c.AnyCommand], str, tuple[Field, ...]], ...] = (
@@ -112,7 +114,7 @@ _BODIES: tuple[tuple[Callable[..., c.AnyCommand], str, tuple[Field, ...]], ...] 
             _id("credit_id"),
             Field("amount", v.amount, required=True, into="amount_minor"),
             Field("applies_to", v.one_of("invoice", "account", "next_invoice"), required=True),
-            Field("invoice", v.identifier),
+            Field("invoice", v.invoice),
             Field("reason", _REASON, required=True),
             Field("taxes", v.taxes),
             _EFFECTIVE_ON,
@@ -126,7 +128,7 @@ _BODIES: tuple[tuple[Callable[..., c.AnyCommand], str, tuple[Field, ...]], ...] 
             _id("payment_id"),
             Field("pay", v.one_of("total", "invoice", "amount"), required=True),
             _AMOUNT,
-            Field("invoice", v.identifier),
+            Field("invoice", v.invoice),
             Field("method", _METHOD, required=True),
             Field("reference", v.text(500)),
             _EFFECTIVE_ON,
@@ -173,7 +175,7 @@ _BODIES: tuple[tuple[Callable[..., c.AnyCommand], str, tuple[Field, ...]], ...] 
         "write_off_invoice",
         (
             _id("write_off_id"),
-            _id("invoice"),
+            Field("invoice", v.invoice, required=True),
             _AMOUNT,
             Field("reason", _REASON, required=True),
             _EFFECTIVE_ON,
@@ -185,7 +187,7 @@ _BODIES: tuple[tuple[Callable[..., c.AnyCommand], str, tuple[Field, ...]], ...] 
         "open_dispute",
         (
             _id("dispute_id"),
-            _id("invoice"),
+            Field("invoice", v.invoice, required=True),
             _AMOUNT,
             Field("reason", _REASON, required=True),
             _EFFECTIVE_ON,
@@ -211,7 +213,11 @@ _BODIES: tuple[tuple[Callable[..., c.AnyCommand], str, tuple[Field, ...]], ...] 
             Field("due_on", v.day),
         ),
     ),
-    (c.CancelInvoice, "cancel_invoice", (_id("number"), _WHY, _EFFECTIVE_ON)),
+    (
+        c.CancelInvoice,
+        "cancel_invoice",
+        (Field("number", v.invoice, required=True), _WHY, _EFFECTIVE_ON),
+    ),
     (
         c.PostMessage,
         "post_message",

@@ -16,6 +16,7 @@ from ledger.parts import Tax
 TAXES_MAX = 16
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+_INVOICE_ID = re.compile(r"[A-Za-z0-9._:-]{1,96}", re.ASCII)
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,12})?", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
@@ -187,6 +188,7 @@ def matching(pattern: re.Pattern[str], code: str, what: str) -> Reader:
 
 
 identifier = matching(_ID, "invalid_id", "1 to 64 of A-Z a-z 0-9 . _ : -")
+invoice = matching(_INVOICE_ID, "invalid_id", "1 to 96 of A-Z a-z 0-9 . _ : -")
 key = matching(_KEY, "invalid_key", "1 to 255 printable ASCII characters without blanks")
 decimal = matching(_DECIMAL, "invalid_decimal", "an ASCII decimal with up to 12 decimals")
 language = matching(_LANGUAGE, "invalid_language", "a language tag such as en or pt-BR")

@@ -14,6 +14,10 @@ from ledger.calendar import BillingCycle, Terms
 from ledger.parts import AppliesTo, Method, Outcome, Pay, Settings, SettingsChange, Tax
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$(?!\n)")]
+InvoiceId = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=96, pattern=r"^[A-Za-z0-9._:-]+$(?!\n)")
+]
+"""An invoice or debit item: longer than an Id, since generated numbers begin with the account's."""
 Text = Annotated[str, msgspec.Meta(max_length=500)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 CompanyName = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -79,7 +83,7 @@ class IssueCredit(Command, frozen=True, kw_only=True):
     credit_id: Id
     amount_minor: Minor
     applies_to: AppliesTo
-    invoice: Id | None = None
+    invoice: InvoiceId | None = None
     reason: Text
     taxes: Taxes = ()
     effective_on: date | None = None
@@ -97,7 +101,7 @@ class SubmitPayment(Command, frozen=True, kw_only=True):
     payment_id: Id
     pay: Pay
     amount_minor: Minor | None = None
-    invoice: Id | None = None
+    invoice: InvoiceId | None = None
     method: Method
     reference: Text | None = None
     effective_on: date | None = None
@@ -141,7 +145,7 @@ class UnprocessPayment(Command, frozen=True, kw_only=True):
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An amount meant for an invoice."""
 
-    invoice: Id
+    invoice: InvoiceId
     amount_minor: Minor
 
 
@@ -172,7 +176,7 @@ class WriteOffInvoice(Command, frozen=True, kw_only=True):
     """`amount_minor` None: the whole open amount."""
 
     write_off_id: Id
-    invoice: Id
+    invoice: InvoiceId
     amount_minor: Minor | None = None
     reason: Text
     effective_on: date | None = None
@@ -188,7 +192,7 @@ class OpenDispute(Command, frozen=True, kw_only=True):
     """`amount_minor` None: the whole open amount; more than is open flags what is open."""
 
     dispute_id: Id
-    invoice: Id
+    invoice: InvoiceId
     amount_minor: Minor | None = None
     reason: Text
     effective_on: date | None = None
@@ -214,7 +218,7 @@ class IssueInvoice(Command, frozen=True, kw_only=True):
 
 
 class CancelInvoice(Command, frozen=True, kw_only=True):
-    number: Id
+    number: InvoiceId
     reason: Text = ""
     effective_on: date | None = None
 

@@ -48,6 +48,20 @@ def test_no_command_is_forgotten() -> None:
     assert names == {type for type, _, _ in GOOD}
 
 
+def test_every_number_generated_can_be_named() -> None:
+    """Also those of the account with the longest number, in every command that names an invoice."""
+    number = f"{'A' * 64}-2020-07-{10**8}"
+    bodies = {type: data for type, data, _ in GOOD}
+    naming = ("issue_credit", "submit_payment", "write_off_invoice", "open_dispute")
+    for type, key in (*((type, "invoice") for type in naming), ("cancel_invoice", "number")):
+        read = lines().request(line(type, **bodies[type] | {key: number})).command
+        assert number == getattr(read, key)
+        assert read == msgspec.json.decode(msgspec.json.encode(read), type=c.AnyCommand)
+    targets = [{"invoice": number, "amount": "1"}]
+    read = command("reallocate_payment", {"payment_id": "P", "targets": targets}, currency="USD")
+    assert read == msgspec.json.decode(msgspec.json.encode(read), type=c.AnyCommand)
+
+
 @pytest.mark.parametrize(("given", "pointer", "code"), BAD)
 def test_a_wrong_value_is_named(given: dict[str, object], pointer: str, code: str) -> None:
     """Strictly read: what is not the contract's form is told with its place and a stable code."""
