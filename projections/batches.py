@@ -140,12 +140,13 @@ class Folding:
         return None
 
     def _park(self, logged: Logged, fault: Exception) -> None:
+        """The account stops here, also when it was to stop at a later event: reading comes first."""
         at = logged.at
         error = f"{type(fault).__name__}: {fault}".replace("\x00", "")
         self._ends[at.account_id] = at.position
-        self.parked.append(
-            Parked(at.lane, UUID(bytes=at.account_id), at.position, at.version, logged.topic, error)
-        )
+        id = UUID(bytes=at.account_id)
+        self.parked = [parked for parked in self.parked if parked.account_id != id]
+        self.parked.append(Parked(at.lane, id, at.position, at.version, logged.topic, error))
 
     def _note(self, connection: Connection) -> None:
         for parked in self.parked:

@@ -227,6 +227,32 @@ def test_poison_parks_its_account_alone(
     assert [] == differences(database, accounts)
 
 
+@pytest.mark.parametrize("first", ["a source of no kind", "an invoice that is not there"])
+def test_an_account_is_parked_once_at_the_first_of_its_poisons(
+    database: Database,
+    ledger: Ledger,
+    follower: Follower,
+    caplog: pytest.LogCaptureFixture,
+    first: str,
+) -> None:
+    """The event found bad last, in folding or by the database, may stand before one that could not
+    even be read: the account stops there, with one alarm, and the others go on."""
+    charges = [charge(f"c{n}") for n in range(5)]
+    for number in ("B-1", "B-2"):
+        append(ledger, requests(number, [opening(), *charges]))
+    for version, change in ((3, POISON[first]), (5, POISON["not JSON"])):
+        database.run(
+            f"UPDATE ledger.event SET {change} WHERE version = {version} AND account_id ="
+            " (SELECT account_id FROM ledger.account WHERE account_number = 'B-1')"
+        )
+    follower.catch_up()
+    assert [3] == [parked.version for parked in follower.parked()]
+    assert 1 == sum(r.message == "account_parked" for r in caplog.records)
+    assert [("B-1", 2), ("B-2", 6)] == database.rows(
+        "SELECT account_number, version FROM receivables.account ORDER BY account_number"
+    )
+
+
 @pytest.mark.parametrize("which", ["in the middle", "at the end"])
 def test_a_gap_stops_it_loudly(
     database: Database,
