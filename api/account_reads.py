@@ -34,12 +34,10 @@ BEHIND_POLL_S = 0.01
 CACHE_CONTROL = "private, no-cache"
 NOT_OLDER_THAN = Header(
     "Ledger-Position",
-    {"type": "string", "pattern": "^[0-9]{1,2}-[0-9]{1,18}$"},
+    parameters.POSITION,
     "A position that the answer must not be older than, as a command's reply gave it.",
 )
-IF_NONE_MATCH = Header(
-    "If-None-Match", {"type": "string", "maxLength": 1000}, "ETags of what the asker has: 304."
-)
+IF_NONE_MATCH = Header("If-None-Match", {"type": "string"}, "ETags of what the asker has: 304.")
 ACCOUNT = "/v1/accounts/{account_number}"
 HEADERS = (NOT_OLDER_THAN, IF_NONE_MATCH)
 AS_OF = (parameters.EFFECTIVE_ON, parameters.KNOWN_AT, parameters.AT)

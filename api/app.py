@@ -9,14 +9,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.edge import EXPECTED, Edge, answer
 from api.operations import Operation, routes
+from api.reads import SummaryReader
 from api.routes.accounts import account_operations
 from api.routes.bulk import bulk_operation
 from api.routes.commands import command_operations
-from api.routes.health import health_router
+from api.routes.health import health_operations
 from api.routes.lists import list_operations
-from api.routes.regions import regions_router
-from api.routes.sign_in import sign_in_router
-from api.routes.summary import summary_route
+from api.routes.openapi import openapi_operation
+from api.routes.regions import region_operations
+from api.routes.sign_in import sign_in_operations
+from api.routes.summary import summary_operation, summary_route
 from api.wiring import Database, Doors
 
 TITLE = "billing-ledger"
@@ -25,6 +27,11 @@ TITLE = "billing-ledger"
 def create_app(databases: tuple[Database, ...]) -> ASGIApp:
     """The application that serves these regions."""
     doors = Doors(databases)
+    return Edge(Shortcut(summary_route(_summaries(doors)), framework(doors)))
+
+
+def framework(doors: Doors) -> FastAPI:
+    """The application without its outermost layers: every route, made of the operations."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -33,31 +40,33 @@ def create_app(databases: tuple[Database, ...]) -> ASGIApp:
 
     app = FastAPI(
         title=TITLE,
-        version="1",
         lifespan=lifespan,
-        docs_url=None,  # its page loads scripts from elsewhere
-        redoc_url=None,
+        openapi_url=None,  # get_openapi answers instead
         redirect_slashes=False,
     )
-    summary = summary_route({code: door.summaries for code, door in doors.regions.items()})
-    app.router.routes.append(summary)  # for the methods it does not have
     app.router.routes.extend(routes(operations(doors)))
-    app.include_router(sign_in_router(doors.sign_in))
-    app.include_router(regions_router(tuple(database.region for database in databases)))
-    app.include_router(health_router(databases))
     for expected in (*EXPECTED, Exception):
         app.add_exception_handler(expected, answer)
-    return Edge(Shortcut(summary, app))
+    return app
 
 
 def operations(doors: Doors) -> list[Operation]:
-    """Everything the API can do."""
-    return [
+    """Everything the API can do, in the order of its documentation."""
+    found = [
+        *sign_in_operations(doors.sign_in),
+        *region_operations(tuple(database.region for database in doors.databases)),
+        summary_operation(_summaries(doors)),
         *account_operations(doors.regions),
         *list_operations(doors.regions),
         *command_operations(doors.regions),
         bulk_operation(doors.regions),
+        *health_operations(doors.databases),
     ]
+    return [*found, openapi_operation(found)]
+
+
+def _summaries(doors: Doors) -> dict[str, SummaryReader]:
+    return {code: door.summaries for code, door in doors.regions.items()}
 
 
 class Shortcut:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from api.parameters import Parameter
 from api.security.scope import Permission
 
-Handle = Callable[[Request], Awaitable[Response]]
+Handle = Callable[[Request], Awaitable[ASGIApp]]
+"""Gives what answers the request: a response, or any other ASGI application."""
 Schema = Mapping[str, Any]
 
 JSON = "application/json"
@@ -36,8 +37,10 @@ class Operation:
     """One method of one path.
 
     `replies` gives the type of the body by status, None for a status without one; `problems` the
-    statuses it may fail with beside those that any operation may. `body` is the schema of what is
-    sent. Path parameters stand in `path` in braces; `places` says what they are.
+    statuses it may fail with beside those that any operation may, and `codes` their codes, as far
+    as the rest does not tell them (api/problem_codes.py). `body` is what is sent: a type,
+    or a schema. Path parameters stand in `path` in braces; `places` gives the schemas of those that
+    are not ids given by callers.
     """
 
     method: str
@@ -50,11 +53,13 @@ class Operation:
     replies: Mapping[int, Any]
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     headers: Sequence[Header] = ()
-    body: Schema | None = None
+    places: Mapping[str, Schema] = field(default_factory=dict)
+    body: Schema | type | None = None
     body_required: bool = True
     body_type: str = JSON
     reply_type: str = JSON
     problems: Sequence[int] = ()
+    codes: Sequence[str] = ()
     details: str = ""
 
 
@@ -67,7 +72,7 @@ class Methods:
         if "GET" in self._handles:
             self._handles["HEAD"] = self._handles["GET"]
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, request: Request) -> ASGIApp:
         return await self._handles[request.method](request)
 
 
@@ -85,7 +90,7 @@ def routes(operations: Sequence[Operation]) -> list[Route]:
 def _endpoint(found: Sequence[Operation]) -> Handle:
     methods = Methods(found)
 
-    async def endpoint(request: Request) -> Response:
+    async def endpoint(request: Request) -> ASGIApp:
         return await methods(request)
 
     return endpoint

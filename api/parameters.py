@@ -116,6 +116,10 @@ def words(text: str) -> str:
     return text
 
 
+POSITION = {
+    "type": "string",
+    "pattern": "^(0|[1-9]|[1-5][0-9]|6[0-3])-(0|[1-9][0-9]{0,17})$",
+}
 _DATE = {"type": "string", "format": "date"}
 EFFECTIVE_ON = Parameter(
     "effective_on", day, _DATE, "Only what counts from this day or before; the region's today."
@@ -129,7 +133,7 @@ KNOWN_AT = Parameter(
 AT = Parameter(
     "at",
     position,
-    {"type": "string", "pattern": "^[0-9]{1,2}-[0-9]{1,18}$"},
+    POSITION,
     "Only what was recorded up to this position of the account's lane.",
 )
 LIMIT = Parameter(

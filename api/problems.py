@@ -40,7 +40,7 @@ class Problem(Exception):
         return CODES[self.code][0]
 
 
-class Details(msgspec.Struct, frozen=True, omit_defaults=True):
+class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     """The body of a problem."""
 
     type: str
@@ -160,10 +160,10 @@ def invalid_query(name: str, message: str, code: str = "invalid") -> Problem:
     return Problem("invalid_request", f"query parameter {name!r}: {message}", errors=[error])
 
 
-def details_of(problem: Problem, correlation_id: str) -> Details:
+def details_of(problem: Problem, correlation_id: str) -> ProblemDetails:
     """The problem in the form it is shown in."""
     status, title = CODES[problem.code]
-    return Details(
+    return ProblemDetails(
         type=TYPE_PREFIX + problem.code,
         title=title,
         status=status,

@@ -1,7 +1,7 @@
 """What a command is answered with: its events, the figures after them, position and receipt."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -30,7 +30,7 @@ class EventShown(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     reason: str | None
     key: str
-    data: msgspec.Raw
+    data: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
     hash: str | None
 
 

@@ -1,15 +1,19 @@
 """The summary as replies show it: money as amount and currency, null where nothing is known."""
 
 from datetime import date, datetime
+from typing import Annotated
 
 import msgspec
 
 from api.amounts import Money, money
 from api.reads import Row
 from api.settings import Region
+from api.wire_values import billing_cycle, or_null
 
 REPRESENTATION = "1"
 """Part of the ETag: another form of the same figures is another representation."""
+BILLING_CYCLE = or_null(billing_cycle.schema)
+"""Null before the account was opened."""
 _NULL = msgspec.Raw(b"null")
 _encoder = msgspec.json.Encoder()
 
@@ -53,7 +57,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     region: str
     country: str
     currency: str
-    billing_cycle: msgspec.Raw
+    billing_cycle: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=BILLING_CYCLE)]
     settings: SettingsShown
     balance: Money
     total_amount_due: Money

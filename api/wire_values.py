@@ -93,7 +93,7 @@ def read_object(
 def schema_of(fields: Mapping[str, Field]) -> Schema:
     """The JSON schema of an object with these fields; null is the same as not given."""
     properties = {
-        field.name: field.read.schema if field.required else _or_null(field.read.schema)
+        field.name: field.read.schema if field.required else or_null(field.read.schema)
         for field in fields.values()
     }
     required = [field.name for field in fields.values() if field.required]
@@ -105,12 +105,13 @@ def schema_of(fields: Mapping[str, Field]) -> Schema:
     }
 
 
-def _or_null(schema: Schema) -> Schema:
+def or_null(schema: Schema) -> dict[str, Any]:
+    """The schema of the same or null."""
     if "enum" in schema and "type" in schema:
         return {**schema, "type": [schema["type"], "null"], "enum": [*schema["enum"], None]}
     if isinstance(schema.get("type"), str):
         return {**schema, "type": [schema["type"], "null"]}
-    return {"anyOf": [*schema["anyOf"], {"type": "null"}]} if "anyOf" in schema else schema
+    return {"anyOf": [*schema["anyOf"], {"type": "null"}]} if "anyOf" in schema else {**schema}
 
 
 def object_of(make: Callable[..., Any], *fields: Field) -> Reader:

@@ -171,6 +171,7 @@ class Doors:
     """What one serving process reads and signs in with; made outside, used inside an event loop."""
 
     def __init__(self, databases: tuple[Database, ...]) -> None:
+        self.databases = databases
         self._passwords = PasswordPool()
         self._sign_in_lines = {
             database.region.code: Line(database.service_url, SIGN_IN) for database in databases

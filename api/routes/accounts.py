@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from starlette.requests import Request
@@ -19,6 +19,8 @@ from api.parameters import CURSOR, LIMIT, LIMIT_DEFAULT
 from api.routes import statement
 from api.routes.commands import ACCOUNTS
 from api.security.scope import READ_ACCOUNT
+from api.summary import BILLING_CYCLE
+from api.wire_values import or_null, terms
 from ledger.store.sql import load
 
 WORDS = parameters.Parameter(
@@ -31,6 +33,9 @@ _SEARCH = parameters.named(WORDS, LIMIT, CURSOR)
 _AS_OF = parameters.named(*AS_OF)
 _SQL = load("api", "lists.sql")
 _encode = msgspec.json.Encoder().encode
+
+Cycle = Annotated[Any, msgspec.Meta(extra_json_schema=BILLING_CYCLE)]
+TermsShown = Annotated[Any, msgspec.Meta(extra_json_schema=or_null(terms.schema))]
 
 
 class AccountShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,8 +75,8 @@ class SettingsAhead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     delivery_channel: str | None = None
     payment_method: str | None = None
     language: str | None = None
-    billing_cycle: Any = None
-    terms: Any = None
+    billing_cycle: Cycle = None
+    terms: TermsShown = None
 
 
 class SettingsAt(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,8 +89,8 @@ class SettingsAt(msgspec.Struct, frozen=True, kw_only=True):
     delivery_channel: str | None
     payment_method: str | None
     language: str | None
-    billing_cycle: Any
-    terms: Any
+    billing_cycle: Cycle
+    terms: TermsShown
     changes_ahead: list[SettingsAhead]
     version: int
     effective_on: date

@@ -14,7 +14,7 @@ from api.database import Transaction
 from api.doors import RegionDoor
 from api.entering import bearer, currencies, enter, place
 from api.operations import NDJSON, Operation
-from api.problems import Details, FieldError, Problem, details_of, problem_of
+from api.problems import FieldError, Problem, ProblemDetails, details_of, problem_of
 from api.security.scope import ADJUST
 from api.spool import Spool
 from api.streamed import Streamed
@@ -45,7 +45,7 @@ class LineDone(msgspec.Struct, frozen=True, omit_defaults=True):
     status: Literal["ok", "replayed", "refused"]
     position: str | None = None
     version: int | None = None
-    problem: Details | None = None
+    problem: ProblemDetails | None = None
 
 
 def bulk_operation(doors: Mapping[str, RegionDoor]) -> Operation:

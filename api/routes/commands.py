@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import parameters
+from api import parameters, refusals
 from api.account_reads import ACCOUNT
 from api.body import read_object
 from api.doors import RegionDoor
@@ -150,18 +150,7 @@ def _operation(route: Route, doors: Mapping[str, RegionDoor]) -> Operation:
         body=body,
         body_required=endpoint.needs_body,
         replies={200: Done, 201: Done} if route.made else {200: Done},
-        problems=(
-            400,
-            401,
-            403,
-            404,
-            409,
-            413,
-            415,
-            422,
-            503,
-            *((412, 428) if is_settings else ()),
-        ),
+        codes=(*refusals.OF_ANY, *refusals.OF[route.type]),
     )
 
 

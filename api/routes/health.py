@@ -4,13 +4,22 @@ import asyncio
 import time
 
 import msgspec
-from fastapi import APIRouter, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from api.checkup import Finding, checkup
+from api.operations import JSON, Operation
+from api.security.scope import PUBLIC
 from api.wiring import Database
 
 FRESH_S = 1.0
 """For how long a checkup is answered again: probing must not load the databases."""
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """The answer of /healthz."""
+
+    alive: bool
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -43,25 +52,43 @@ class Checkups:
             return self._latest
 
 
-def health_router(databases: tuple[Database, ...]) -> APIRouter:
-    """The routes that tell how this process is."""
-    router = APIRouter()
+def health_operations(databases: tuple[Database, ...]) -> list[Operation]:
+    """The operations that tell how this process is."""
     checkups = Checkups(databases)
+    alive = msgspec.json.encode(Alive(True))
 
-    @router.get("/healthz")
-    async def get_healthz() -> Response:
-        """This process lives."""
-        return Response(b'{"alive":true}', media_type="application/json")
+    async def healthz(request: Request) -> Response:
+        return Response(alive, media_type=JSON)
 
-    @router.get("/readyz")
-    async def get_readyz() -> Response:
-        """Whether every region can be served, and what was found of each; 503 when one cannot."""
+    async def readyz(request: Request) -> Response:
         readiness = await checkups.readiness()
         return Response(
             msgspec.json.encode(readiness),
             status_code=200 if readiness.ready else 503,
-            media_type="application/json",
+            media_type=JSON,
             headers={"Cache-Control": "no-store"},
         )
 
-    return router
+    return [
+        Operation(
+            method="GET",
+            path="/healthz",
+            name="get_health",
+            says="This process lives",
+            tag="public",
+            permission=PUBLIC,
+            handle=healthz,
+            replies={200: Alive},
+        ),
+        Operation(
+            method="GET",
+            path="/readyz",
+            name="get_readiness",
+            says="Whether every region can be served, and what was found of each",
+            details="503 when one of them cannot: send requests elsewhere.",
+            tag="public",
+            permission=PUBLIC,
+            handle=readyz,
+            replies={200: Readiness, 503: Readiness},
+        ),
+    ]

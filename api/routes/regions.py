@@ -1,9 +1,12 @@
 """GET /v1/regions: what a sign-in form offers."""
 
 import msgspec
-from fastapi import APIRouter, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
+from api.operations import JSON, Operation
 from api.regions import Contact, Region
+from api.security.scope import PUBLIC
 
 
 class RegionShown(msgspec.Struct, frozen=True):
@@ -23,9 +26,8 @@ class RegionsShown(msgspec.Struct, frozen=True):
     data: list[RegionShown]
 
 
-def regions_router(regions: tuple[Region, ...]) -> APIRouter:
-    """The routes that tell the regions."""
-    router = APIRouter()
+def region_operations(regions: tuple[Region, ...]) -> list[Operation]:
+    """The operations that tell the regions."""
     shown = [
         RegionShown(
             code=region.code,
@@ -39,9 +41,19 @@ def regions_router(regions: tuple[Region, ...]) -> APIRouter:
     ]
     body = msgspec.json.encode(RegionsShown(data=shown))
 
-    @router.get("/v1/regions")
-    async def get_regions() -> Response:
-        """The regions that are served here, in the operator's order."""
-        return Response(body, media_type="application/json")
+    async def handle(request: Request) -> Response:
+        return Response(body, media_type=JSON)
 
-    return router
+    return [
+        Operation(
+            method="GET",
+            path="/v1/regions",
+            name="list_regions",
+            says="The regions that are served here",
+            details="In the operator's order: what a sign-in form offers.",
+            tag="public",
+            permission=PUBLIC,
+            handle=handle,
+            replies={200: RegionsShown},
+        )
+    ]

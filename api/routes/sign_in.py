@@ -3,12 +3,15 @@
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from api import logs
 from api.body import read_json
+from api.operations import JSON, Operation
 from api.problems import Problem
 from api.security.passwords import PASSWORD_CHARS_MAX, PoolFull
+from api.security.scope import PUBLIC
 from api.security.sign_in import Credentials, SignedIn, SignIn, Throttled, WrongCredentials
 
 BUSY_RETRY_S = 2
@@ -26,21 +29,12 @@ class SignInBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _decoder = msgspec.json.Decoder(SignInBody)
 _encoder = msgspec.json.Encoder()
-_DOCUMENTED = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": msgspec.json.schema(SignInBody)}},
-    }
-}
 
 
-def sign_in_router(sign_in: SignIn) -> APIRouter:
-    """The routes of sign-in."""
-    router = APIRouter()
+def sign_in_operations(sign_in: SignIn) -> list[Operation]:
+    """The operations of sign-in."""
 
-    @router.post("/v1/sign-in", openapi_extra=_DOCUMENTED)
-    async def post_sign_in(request: Request) -> Response:
-        """A session's token, for `Authorization: Bearer`."""
+    async def handle(request: Request) -> Response:
         body = await read_json(request, _decoder)
         source = request.client.host if request.client else ""
         given = Credentials(
@@ -49,11 +43,24 @@ def sign_in_router(sign_in: SignIn) -> APIRouter:
         signed_in = await _attempt(sign_in, given, request.scope["correlation_id"])
         return Response(
             _encoder.encode(signed_in),
-            media_type="application/json",
+            media_type=JSON,
             headers={"Cache-Control": "no-store"},
         )
 
-    return router
+    return [
+        Operation(
+            method="POST",
+            path="/v1/sign-in",
+            name="sign_in",
+            says="A session's token, for `Authorization: Bearer`",
+            tag="public",
+            permission=PUBLIC,
+            handle=handle,
+            body=SignInBody,
+            replies={200: SignedIn},
+            problems=(400, 401, 413, 415, 422, 429),
+        )
+    ]
 
 
 async def _attempt(sign_in: SignIn, given: Credentials, correlation_id: str) -> SignedIn:

@@ -15,14 +15,19 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
+from starlette.requests import Request
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api import parameters
+from api.account_reads import AS_OF, HEADERS
 from api.moments import day, instant, position
+from api.operations import Operation
 from api.problems import Problem, invalid_query
 from api.reads import Asked, Row, SummaryReader
+from api.security.scope import READ_ACCOUNT
 from api.security.tokens import digest, region_of
-from api.summary import etag, shown
+from api.summary import Summary, etag, shown
 from ledger.errors import KnownAtInFuture, PositionUnknown, ViewBehind
 from ledger.store.lanes import account_id, lane_of
 
@@ -43,8 +48,31 @@ Headers = list[tuple[bytes, bytes]]
 
 
 def summary_route(readers: Mapping[str, SummaryReader]) -> Route:
-    """The route; `readers` by region."""
+    """The route that comes before the framework; `readers` by region."""
     return Route(PATH, SummaryEndpoint(readers), methods=["GET"], name="summary")
+
+
+def summary_operation(readers: Mapping[str, SummaryReader]) -> Operation:
+    """The same as an operation: for the documentation, and the answer to other methods."""
+    endpoint = SummaryEndpoint(readers)
+
+    async def handle(request: Request) -> ASGIApp:
+        return endpoint
+
+    return Operation(
+        method="GET",
+        path=PATH,
+        name="get_summary",
+        says="The figures of the home page",
+        details="Live, or as of a day (`effective_on`), as known at an instant or a position.",
+        tag="accounts",
+        permission=READ_ACCOUNT,
+        handle=handle,
+        parameters=parameters.named(*AS_OF),
+        headers=HEADERS,
+        replies={200: Summary, 304: None},
+        problems=(404, 422),
+    )
 
 
 class SummaryEndpoint:
