@@ -401,3 +401,26 @@ class PositionUnknown(Refusal):
     code = "position_unknown"
     says = "{position!r} is not a position of this account's lane"
     position: str
+
+
+@dataclass(eq=False, kw_only=True)
+class InvalidPeriod(Refusal):
+    code = "invalid_period"
+    says = "{period!r} is not a month: give its year and number, like 2020-07"
+    period: str
+
+
+@dataclass(eq=False, kw_only=True)
+class PeriodNotBegun(Refusal):
+    code = "period_not_begun"
+    says = "{period} has not begun on {today}, the region's today: there is nothing to close yet"
+    period: str
+    today: date
+
+
+@dataclass(eq=False, kw_only=True)
+class MonthEndRunning(Refusal):
+    code = "month_end_running"
+    says = "{period} is being closed with invoices issued on {issued_on}: ask when that is done"
+    period: str
+    issued_on: str

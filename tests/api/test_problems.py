@@ -34,7 +34,7 @@ def test_the_codes_of_the_contract_have_their_status() -> None:
     fixed = {
         422: (
             *("idempotency_key_reused", "invalid_amount", "currency_mismatch"),
-            *("effective_in_future", "known_at_in_future"),
+            *("effective_in_future", "known_at_in_future", "period_not_begun"),
         ),
         409: (
             *("account_exists", "account_closed", "charge_already_billed", "nothing_to_bill"),

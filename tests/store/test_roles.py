@@ -29,6 +29,7 @@ CHANGES = (
     "DELETE FROM ledger.item",
     "DELETE FROM ledger.lane_head",
     "DELETE FROM ledger.message_text",
+    "DELETE FROM ledger.month_end",
     "UPDATE ledger.region SET code = 'x'",
     "UPDATE ledger.migration SET name = 'x'",
     "ALTER TABLE ledger.event DISABLE TRIGGER ALL",

@@ -1,0 +1,248 @@
+"""Month ends: one invoice for every account that is due, exactly once, whoever is killed meanwhile.
+
+A run of a period is kept lane by lane (`ledger.month_end`). A runner locks a lane that nobody works
+on, bills its next accounts through the one door, and only then moves the lane on. Accounts billed
+by somebody who was killed before that are found by their key.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from typing import Any, Literal, cast
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg.types.json import Jsonb
+
+from ledger.closing_batch import Claim, Found, RefusedAccount, Tally, bill
+from ledger.errors import (
+    EffectiveBeforeCause,
+    EffectiveInFuture,
+    MonthEndRunning,
+    PeriodNotBegun,
+)
+from ledger.month_end import Asked, key_of, period_of
+from ledger.store.committer import Ledger
+from ledger.store.connection import CONNECT_TIMEOUT_S, TCP_TIMEOUT_MS
+from ledger.store.roles import WRITER, acting_as
+from ledger.store.sql import load
+
+BATCH_MAX = 500
+"""Accounts looked at between two moves of a lane: what a killed runner leaves to be looked at again."""
+REFUSALS_KEPT_MAX = 16
+"""Refusals a lane keeps; all are counted."""
+WAIT_S = 0.2
+"""How often a runner looks whether one that holds the last lanes is gone."""
+STATEMENT_TIMEOUT = "30s"
+HELD_MAX = "5min"
+"""A lane held longer by a runner that says nothing is free again."""
+
+_BEFORE_ALL = UUID(int=0)  # the ids of accounts have a version, so none is this one
+
+_SQL = load("ledger", "closing.sql")
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class MonthEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """A run: what was asked, and what became of the accounts looked at so far.
+
+    `issued_on` None: each invoice is issued on the day its period ends. Every account counts once:
+    `issued` by this run, `replayed` by an earlier one, `nothing_to_bill`, `not_due` by the day of
+    issue (or of asking), or `refused`, of which `refusals` are the first of each lane.
+    """
+
+    period: str
+    state: Literal["running", "finished"]
+    issued_on: date | None
+    asked_on: date
+    actor: str
+    asked_at: datetime
+    moved_at: datetime
+    finished_at: datetime | None
+    accounts: int
+    issued: int
+    replayed: int
+    nothing_to_bill: int
+    not_due: int
+    refused: int
+    refusals: tuple[RefusedAccount, ...]
+
+
+class MonthEnds:
+    """The month ends of one region; used by one thread, connected as the writer when used."""
+
+    def __init__(self, url: str) -> None:
+        self._conninfo = acting_as(
+            url,
+            WRITER,
+            statement_timeout=STATEMENT_TIMEOUT,
+            idle_in_transaction_session_timeout=HELD_MAX,
+            timezone="UTC",
+            # Rows are looked up by key, whatever the planner knows of tables just filled.
+            enable_seqscan="off",
+            enable_bitmapscan="off",
+            enable_hashjoin="off",
+            enable_mergejoin="off",
+        )
+        self._connection: Connection | None = None
+
+    def ask(self, period: str, issued_on: date | None, *, actor: str, today: date) -> MonthEnd:
+        """The period's run, which is to be worked on; a finished one looks at every account again.
+
+        While it runs, asking the same changes nothing, except that on a later day it begins anew
+        when more accounts may be due. Waits for batches at hand. Raises InvalidPeriod,
+        PeriodNotBegun, EffectiveInFuture or EffectiveBeforeCause for a day of issue after today or
+        before the period, and MonthEndRunning when it runs with another day of issue.
+        """
+        asked = Asked(period=period_of(period), issued_on=issued_on, asked_on=today)
+        _refuse_untimely(asked)
+        given = {**msgspec.structs.asdict(asked), "period": period, "actor": actor}
+        connection = self._open()
+        with connection.transaction():
+            if not connection.execute(_SQL["insert"], given).rowcount:
+                rows = connection.execute(_SQL["lock"], given).fetchall()
+                if _begins_anew(asked, rows):
+                    connection.execute(_SQL["restart"], given)
+        run = self.status(period)
+        assert run is not None, period
+        return run
+
+    def status(self, period: str) -> MonthEnd | None:
+        """The period's run; None when it was never asked for. Raises InvalidPeriod."""
+        given = {"period": str(period_of(period))}
+        row = self._open().execute(_SQL["status"], given).fetchone()
+        kept = self._open().execute(_SQL["refusals"], given).fetchall()
+        if row is None:
+            return None
+        issued_on, asked_on, actor, asked_at, moved_at, finished_at, *counts = row
+        issued, replayed, nothing_to_bill, not_due, refused = counts
+        return MonthEnd(
+            period=period,
+            state="finished" if finished_at else "running",
+            issued_on=issued_on,
+            asked_on=asked_on,
+            actor=actor,
+            asked_at=asked_at,
+            moved_at=moved_at,
+            finished_at=finished_at,
+            accounts=sum(counts),
+            issued=issued,
+            replayed=replayed,
+            nothing_to_bill=nothing_to_bill,
+            not_due=not_due,
+            refused=refused,
+            refusals=tuple(msgspec.convert(refusal, RefusedAccount) for (refusal,) in kept),
+        )
+
+    def unfinished(self) -> list[str]:
+        """The periods whose runs are not finished, in order."""
+        return [period for (period,) in self._open().execute(_SQL["unfinished"]).fetchall()]
+
+    def work(
+        self,
+        ledger: Ledger,
+        *,
+        stopping: threading.Event | None = None,
+        progress: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Works until no run is unfinished, or to the end of a batch once `stopping` is set.
+
+        Any number of runners may work at once; the last waits for the others, and goes on with
+        what a killed one leaves. `progress` is called after each batch. Raises StoreUnavailable,
+        LedgerClosed and psycopg's errors: nothing is lost, and any runner may go on.
+        """
+        stopping = stopping or threading.Event()
+        while not stopping.is_set():
+            if not self._step(ledger):
+                if not self.unfinished():
+                    return
+                stopping.wait(WAIT_S)
+            progress()
+
+    def close(self) -> None:
+        """No connection is open; the next use opens one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _step(self, ledger: Ledger) -> bool:
+        """Whether there was a lane to work on: a batch of its accounts is done then."""
+        connection = self._open()  # all in one transaction: when it is lost, so is the lane's lock
+        with connection.transaction():
+            claim = _claim(connection)
+            if claim is None:
+                return False
+            found = _accounts(connection, claim)
+            tally = bill(claim, found, ledger)
+            if tally is not None:
+                _move(connection, claim, found, tally)
+        return True
+
+    def _open(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(
+                self._conninfo,
+                autocommit=True,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                tcp_user_timeout=TCP_TIMEOUT_MS,
+            )
+            self._connection.prepare_threshold = 0
+        return self._connection
+
+
+def _refuse_untimely(asked: Asked) -> None:
+    period, issued_on, today = asked.period, asked.issued_on, asked.asked_on
+    if period.first_on > today:
+        raise PeriodNotBegun(period=str(period), today=today)
+    if issued_on is not None and issued_on > today:
+        raise EffectiveInFuture(effective_on=issued_on, today=today)
+    if issued_on is not None and issued_on < period.first_on:
+        raise EffectiveBeforeCause(
+            effective_on=issued_on, cause=f"the period {period}", cause_on=period.first_on
+        )
+
+
+def _begins_anew(asked: Asked, rows: Sequence[tuple[Any, ...]]) -> bool:
+    """Whether a run that was asked for before is to look at every account again."""
+    issued_on, asked_on, _ = rows[0]
+    if not any(is_unfinished for *_, is_unfinished in rows):
+        return True
+    if issued_on != asked.issued_on:
+        said = issued_on.isoformat() if issued_on else "the day each account's period ends"
+        raise MonthEndRunning(period=str(asked.period), issued_on=said)
+    return issued_on is None and cast(date, asked_on) < asked.asked_on
+
+
+def _claim(connection: Connection) -> Claim | None:
+    row = connection.execute(_SQL["claim"]).fetchone()
+    if row is None:
+        return None
+    lane, period, issued_on, asked_on, *rest = row
+    asked = Asked(period=period_of(period), issued_on=issued_on, asked_on=asked_on)
+    return Claim(lane, asked, *rest)
+
+
+def _accounts(connection: Connection, claim: Claim) -> list[Found]:
+    given = {
+        "lane": claim.lane,
+        "after": claim.after or _BEFORE_ALL,
+        "key": key_of(claim.asked.period),
+        "limit": BATCH_MAX,
+    }
+    return [Found(*row) for row in connection.execute(_SQL["accounts"], given).fetchall()]
+
+
+def _move(connection: Connection, claim: Claim, found: Sequence[Found], tally: Tally) -> None:
+    kept = tally.refusals[: max(REFUSALS_KEPT_MAX - claim.refusals_kept, 0)]
+    given = {
+        **msgspec.structs.asdict(tally),
+        "lane": claim.lane,
+        "period": str(claim.asked.period),
+        "after": found[-1].account_id if found else None,
+        "refusals": Jsonb(msgspec.to_builtins(kept)),
+        "is_last": len(found) < BATCH_MAX,
+    }
+    moved = connection.execute(_SQL["move"], given).rowcount
+    assert moved == 1, claim

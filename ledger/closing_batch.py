@@ -1,0 +1,127 @@
+"""One batch of a month end: accounts looked at, invoices asked for through the one door, counted."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from ledger.commands import Request
+from ledger.errors import IdempotencyKeyReused
+from ledger.events import InvoiceIssued
+from ledger.month_end import Asked, invoice_of, key_of
+from ledger.store.append import decode_account
+from ledger.store.committer import Ledger
+from ledger.store.mapper import TOPICS
+from ledger.store.outcomes import Outcome, Refused
+
+_NOTHING = frozenset({"nothing_to_bill", "period_billed"})
+_INVOICES = frozenset(name for name, event in TOPICS.items() if event is InvoiceIssued)
+
+
+class RefusedAccount(msgspec.Struct, frozen=True):
+    """An account that is due and was not billed: why, as a stable code and a sentence."""
+
+    account_number: str
+    code: str
+    message: str
+
+
+class Claim(NamedTuple):
+    """A lane of a run, and how far it is."""
+
+    lane: int
+    asked: Asked
+    actor: str
+    from_position: int
+    after: UUID | None
+    refusals_kept: int
+
+
+class Found(NamedTuple):
+    """An account's row; position and topic of the first event under the period's key, if any."""
+
+    account_id: UUID
+    account_number: str
+    state: bytes
+    position: int | None
+    topic: str | None
+
+
+class Tally(msgspec.Struct):
+    """What became of a batch's accounts."""
+
+    issued: int = 0
+    replayed: int = 0
+    nothing_to_bill: int = 0
+    not_due: int = 0
+    refused: int = 0
+    refusals: list[RefusedAccount] = msgspec.field(default_factory=list)
+
+    def refuse(self, account_number: str, code: str, message: str) -> None:
+        self.refused += 1
+        self.refusals.append(RefusedAccount(account_number, code, message))
+
+
+def bill(claim: Claim, found: Sequence[Found], ledger: Ledger) -> Tally | None:
+    """What became of the accounts, once every invoice is in the log.
+
+    None: a key was used by somebody else since it was looked up, so look again.
+    """
+    asked, key = claim.asked, key_of(claim.asked.period)
+    tally = Tally()
+    requests = []
+    for account in found:
+        if account.position is not None:
+            _count_used(tally, claim, account, key)
+            continue
+        command = invoice_of(decode_account(account.state), asked)
+        if command == "not_due":
+            tally.not_due += 1
+        elif command == "nothing_to_bill":
+            tally.nothing_to_bill += 1
+        else:
+            requests.append(
+                Request(
+                    account_number=account.account_number,
+                    key=key,
+                    command=command,
+                    actor=claim.actor,
+                    today=asked.asked_on,
+                )
+            )
+    for request, outcome in zip(requests, ledger.handle_now(requests), strict=True):
+        if not _count(tally, claim, request, outcome):
+            return None
+    return tally
+
+
+def _count_used(tally: Tally, claim: Claim, account: Found, key: str) -> None:
+    """Counts an account whose key was used: it keeps the invoice it has, whoever issued it."""
+    assert account.position is not None
+    assert account.topic is not None
+    if account.topic.partition(":")[0] in _INVOICES:
+        _count_invoice(tally, claim, account.position)
+    else:
+        refusal = IdempotencyKeyReused(key=key)
+        tally.refuse(account.account_number, refusal.code, str(refusal))
+
+
+def _count(tally: Tally, claim: Claim, request: Request, outcome: Outcome) -> bool:
+    """Counts an outcome; False when the key turned out to be used for another command."""
+    if not isinstance(outcome, Refused):
+        _count_invoice(tally, claim, outcome.positions[0])
+    elif isinstance(outcome.refusal, IdempotencyKeyReused):
+        return False
+    elif outcome.refusal.code in _NOTHING:
+        tally.nothing_to_bill += 1
+    else:
+        tally.refuse(request.account_number, outcome.refusal.code, str(outcome.refusal))
+    return True
+
+
+def _count_invoice(tally: Tally, claim: Claim, position: int) -> None:
+    if position > claim.from_position:
+        tally.issued += 1
+    else:
+        tally.replayed += 1
