@@ -1,9 +1,10 @@
-"""Whether a region can be served: its database, roles, schema, region row, lag and parked accounts.
+"""Whether a region can be served: database, roles, schema, region row, lag, parked accounts, month ends.
 
 The same answers stop a start, fill /readyz and are what `doctor` tells.
 """
 
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import msgspec
 import psycopg
@@ -18,6 +19,8 @@ from projections.model import exists, is_current
 CONNECT_TIMEOUT_S = 5
 LAG_EVENTS_MAX = 100_000
 LAG_S_MAX = 30.0
+STILL_S_MAX = 300.0
+"""How long an unfinished month end may stand still."""
 _SQL = load("api", "checkup.sql")
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -45,7 +48,7 @@ def checkup(database: Database) -> list[Finding]:
         with _connect(acting_as(database.service_url, READER)) as connection:
             found += _of_schema(connection, database)
             if all(finding.ok for finding in found):
-                found += _of_views(connection)
+                found += [*_of_views(connection), _of_month_ends(connection)]
     except psycopg.Error as fault:
         says = f"{_short(fault)}: has `billing-ledger migrate` been run?"
         found.append(Finding("schema", False, says))
@@ -80,6 +83,20 @@ def _of_views(connection: Connection) -> Iterator[Finding]:
         connection.execute(_SQL["scope_all"])
         [parked] = connection.execute(_SQL["parked"]).fetchone() or (0,)
     yield Finding("parked", parked == 0, f"{parked} parked accounts", stops=False)
+
+
+def _of_month_ends(connection: Connection) -> Finding:
+    unfinished = cast(list[tuple[str, float]], connection.execute(_SQL["month_ends"]).fetchall())
+    still = [
+        f"{period} for {still_s:.0f} s" for period, still_s in unfinished if still_s > STILL_S_MAX
+    ]
+    if still:
+        says = f"stands still: {', '.join(still)}; `billing-ledger close-month` goes on with it"
+    elif unfinished:
+        says = f"under way: {', '.join(period for period, _ in unfinished)}"
+    else:
+        says = "none is under way"
+    return Finding("month_end", not still, says, stops=False)
 
 
 def _role(connection: Connection) -> str:

@@ -1,4 +1,4 @@
--- What is asked of a region's database to tell whether it can be served, run as billing_reader.
+-- What is asked of a region's database to tell whether all is well, run as billing_reader.
 
 -- name: lag
 -- Events the views have not taken yet, and for how many seconds the last of them has waited.
@@ -16,3 +16,11 @@ SELECT set_config('billing.scope', '*', true);
 -- name: parked
 -- How many accounts the views could not fold.
 SELECT count(*) FROM receivables.parked;
+
+-- name: month_ends
+-- The runs of month ends that are not finished, and for how many seconds each has not moved.
+SELECT m.period, EXTRACT(epoch FROM clock_timestamp() - max(m.moved_at))::float8
+FROM ledger.month_end AS m
+WHERE m.finished_at IS NULL
+GROUP BY m.period
+ORDER BY m.period;

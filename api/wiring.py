@@ -16,6 +16,7 @@ from api.security.passwords import PasswordPool
 from api.security.roles import SIGN_IN
 from api.security.sign_in import SignIn
 from api.settings import Region, Settings
+from ledger.closing import MonthEnds
 from ledger.store.committer import Ledger
 from ledger.store.log import Log
 from ledger.store.migrate import Migration, RegionRow, migrate, migrations
@@ -66,6 +67,10 @@ class Database:
     def ledger(self) -> Ledger:
         """The door to the region's log; to be closed."""
         return Ledger(self.service_url, self.region.code)
+
+    def month_ends(self) -> MonthEnds:
+        """The region's month ends; to be closed."""
+        return MonthEnds(self.service_url)
 
     def log(self) -> Log:
         """The region's log for reading; to be closed."""

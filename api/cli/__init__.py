@@ -10,6 +10,7 @@ import psycopg
 
 from api import logs, settings
 from api.cli import (
+    close_month,
     demo,
     doctor,
     imports,
@@ -38,7 +39,7 @@ from projections.follower import ViewBehind
 from projections.rebuild import CannotSwap, RebuildRunning
 
 MISUSE = 2
-COMMANDS = (serve, demo, imports, replay, rebuild, migrate, logins, tokens, doctor)
+COMMANDS = (serve, demo, imports, close_month, replay, rebuild, migrate, logins, tokens, doctor)
 
 _SAYS_ALL = (
     CannotServe,

@@ -1,10 +1,11 @@
-"""The follower's process: a thread for each region and read model keeps the views up with the log."""
+"""The follower's process: threads that keep each region's views up with the log and close its months."""
 
 import signal
 import threading
 from types import FrameType
 
 from api import logs
+from api.serving.month_ends import close_months
 from api.wiring import READ_MODELS, Database
 from projections.model import ReadModel
 
@@ -38,6 +39,9 @@ def follow(databases: tuple[Database, ...]) -> None:
         threading.Thread(target=run, args=(database, model), daemon=True)
         for database in databases
         for model in READ_MODELS
+    ] + [
+        threading.Thread(target=close_months, args=(database, stopping), daemon=True)
+        for database in databases
     ]
     for thread in threads:
         thread.start()

@@ -126,7 +126,7 @@ def test_doctor_finds_nothing_wrong(migrated: Run) -> None:
     """Roles, region, schema, views, lag and parked accounts are looked at."""
     done = migrated("doctor", "--json")
     assert done.code == 0, done
-    names = {"database", "role", "region", "schema", "views", "follower", "parked"}
+    names = {"database", "role", "region", "schema", "views", "follower", "parked", "month_end"}
     assert names == {one["name"] for one in done.lines}
     assert all(one["ok"] for one in done.lines)
 

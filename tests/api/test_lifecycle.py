@@ -138,7 +138,7 @@ def test_readiness_tells_what_is_wrong(own: tuple[Database, Service]) -> None:
     database, service = own
     found = service.ask("/readyz").json
     assert found["ready"] is True
-    names = {"database", "role", "region", "schema", "views", "follower", "parked"}
+    names = {"database", "role", "region", "schema", "views", "follower", "parked", "month_end"}
     assert names == {one["name"] for one in found["regions"]["us"]}
     assert database.owner_url is not None
     with closing(psycopg.connect(database.owner_url, autocommit=True)) as owner:

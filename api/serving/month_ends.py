@@ -1,0 +1,49 @@
+"""The month ends of a region that were asked for and are not finished: worked on while it is served."""
+
+import logging
+import threading
+from contextlib import closing
+
+import psycopg
+
+from api import logs
+from api.wiring import Database
+from ledger.closing import MonthEnds
+from ledger.store.faults import LedgerClosed, StoreUnavailable
+
+POLL_S = 1.0
+PAUSE_S = 5.0
+"""Between a fault and the next try: the views' followers live in this process, and go on."""
+
+
+def close_months(database: Database, stopping: threading.Event) -> None:
+    """Works on whatever run is unfinished, until told to stop; then the batch at hand is done.
+
+    What goes wrong is logged and tried again: a run lasts until it is finished.
+    """
+    region = database.region.code
+    with closing(database.month_ends()) as month_ends:
+        while not stopping.wait(POLL_S):
+            try:
+                _finish(database, month_ends, stopping)
+                continue
+            except (psycopg.OperationalError, StoreUnavailable, LedgerClosed) as fault:
+                logs.event(
+                    "month_end_interrupted", level=logging.WARNING, region=region, error=str(fault)
+                )
+            except Exception:  # noqa: BLE001 # the edge: it must not take the followers with it
+                logs.fault("month_end_failed", region=region)
+            month_ends.close()
+            stopping.wait(PAUSE_S)
+
+
+def _finish(database: Database, month_ends: MonthEnds, stopping: threading.Event) -> None:
+    periods = month_ends.unfinished()
+    if not periods:
+        return
+    region = database.region.code
+    logs.event("month_end_taken_up", region=region, periods=periods)
+    with closing(database.ledger()) as ledger:
+        month_ends.work(ledger, stopping=stopping)
+    left = month_ends.unfinished()
+    logs.event("month_end_left" if left else "month_end_finished", region=region, periods=periods)
