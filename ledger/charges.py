@@ -1,6 +1,6 @@
 """Charges: what the customer owes, unbilled until an invoice takes it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 import msgspec
@@ -153,20 +153,25 @@ def negated(lines: Lines) -> Lines:
     )
 
 
-def summed(first: Lines, second: Lines) -> Lines:
-    """The totals of both sets of lines; categories and taxes sorted by name, zeros left out."""
+def summed(several: Iterable[Lines]) -> Lines:
+    """The totals of all sets of lines; categories and taxes sorted by name, zeros left out."""
+    count = charges_minor = credits_minor = tax_minor = 0
     categories: dict[str, int] = {}
     taxes: dict[str, int] = {}
-    for lines in (first, second):
+    for lines in several:
+        count += lines.count
+        charges_minor += lines.charges_minor
+        credits_minor += lines.credits_minor
+        tax_minor += lines.tax_minor
         for total in lines.categories:
             categories[total.category] = categories.get(total.category, 0) + total.amount_minor
         for tax in lines.taxes:
             taxes[tax.name] = taxes.get(tax.name, 0) + tax.amount_minor
     return Lines(
-        count=first.count + second.count,
-        charges_minor=first.charges_minor + second.charges_minor,
-        credits_minor=first.credits_minor + second.credits_minor,
-        tax_minor=first.tax_minor + second.tax_minor,
+        count=count,
+        charges_minor=charges_minor,
+        credits_minor=credits_minor,
+        tax_minor=tax_minor,
         categories=tuple(CategoryTotal(n, a) for n, a in sorted(categories.items()) if a),
         taxes=tuple(TaxTotal(n, a) for n, a in sorted(taxes.items()) if a),
     )
@@ -182,7 +187,7 @@ def add_unbilled(fold: Fold, effective_on: date, lines: Lines) -> None:
     month = fold.find("unbilled", id)
     assert month is None or isinstance(month, UnbilledItem), id
     days = {day.on: day.lines for day in month.days} if month else {}
-    days[on] = summed(days.get(on, NO_LINES), lines)
+    days[on] = summed((days.get(on, NO_LINES), lines))
     kept = tuple(DayLines(day, days[day]) for day in sorted(days) if days[day].count)
     fold.put(UnbilledItem(id=id, seq=month.seq if month else fold.version, days=kept))
     fold.move("unbilled_minor", lines.total_minor)

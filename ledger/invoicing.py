@@ -14,7 +14,7 @@ from ledger.account import (
     terms_on,
 )
 from ledger.allocation import needs_after_reopening, needs_for_money, taken_back
-from ledger.charges import NO_LINES, add_unbilled, summed, unbilled_month
+from ledger.charges import add_unbilled, summed, unbilled_month
 from ledger.commands import CancelInvoice, IssueInvoice
 from ledger.deciding import Deciding
 from ledger.errors import (
@@ -288,9 +288,4 @@ def _unbilled_months(account: Account, period_end: date) -> Iterator[Named]:
 
 
 def _lines_through(months: Iterable[UnbilledItem], period_end: date) -> Lines:
-    lines = NO_LINES
-    for month in months:
-        for day in month.days:
-            if day.on <= period_end:
-                lines = summed(lines, day.lines)
-    return lines
+    return summed(day.lines for month in months for day in month.days if day.on <= period_end)
