@@ -15,6 +15,7 @@ from api.routes.bulk import bulk_operation
 from api.routes.commands import command_operations
 from api.routes.health import health_operations
 from api.routes.lists import list_operations
+from api.routes.month_ends import month_end_operations
 from api.routes.openapi import openapi_operation
 from api.routes.regions import region_operations
 from api.routes.sign_in import sign_in_operations
@@ -60,6 +61,7 @@ def operations(doors: Doors) -> list[Operation]:
         *list_operations(doors.regions),
         *command_operations(doors.regions),
         bulk_operation(doors.regions),
+        *month_end_operations(doors.regions),
         *health_operations(doors.databases),
     ]
     return [*found, openapi_operation(found)]

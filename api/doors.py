@@ -11,6 +11,7 @@ from api.database import LinePool
 from api.reads import SummaryReader
 from api.regions import Region
 from api.security.roles import REGISTRAR
+from ledger.closing import MonthEnds
 from ledger.commands import Request
 from ledger.store.committer import Ledger
 from ledger.store.faults import LedgerClosed
@@ -30,6 +31,9 @@ class Reachable(Protocol):
     def service_url(self) -> str: ...
     def ledger(self) -> Ledger:
         """The door to the region's log; to be closed."""
+
+    def month_ends(self) -> MonthEnds:
+        """The region's month ends; to be closed."""
 
 
 class RegionDoor:
@@ -63,6 +67,10 @@ class RegionDoor:
             if self._ledger is ledger:
                 self._ledger = None
             raise
+
+    def month_ends(self) -> MonthEnds:
+        """The region's month ends, for a thread; to be closed."""
+        return self._database.month_ends()
 
     async def close(self) -> None:
         """What was taken is done, and no connection is left."""

@@ -5,6 +5,7 @@ import re
 import secrets
 import time
 
+import psycopg
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -32,6 +33,7 @@ EXPECTED = (
     Problem,
     Refusal,
     DatabaseUnavailable,
+    psycopg.OperationalError,
     StoreUnavailable,
     LedgerClosed,
     TooSlow,
@@ -107,7 +109,7 @@ def _problem_of(fault: Exception) -> Problem:
             return fault
         case Refusal():
             return problem_of(fault)
-        case DatabaseUnavailable():
+        case DatabaseUnavailable() | psycopg.OperationalError():
             return _later(
                 "database_unavailable", "the region's database does not answer: try again"
             )

@@ -1,0 +1,115 @@
+"""POST and GET /v1/month-ends: asking for one invoice for every account that is due, and its progress."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import date
+from typing import Annotated, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.body import read_json
+from api.doors import RegionDoor
+from api.entering import bearer, enter
+from api.operations import JSON, Operation
+from api.problems import Problem
+from api.security.scope import CLOSE_MONTH
+from ledger.closing import MonthEnd, MonthEnds
+
+PATH = "/v1/month-ends"
+PERIOD = {"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"}
+
+T = TypeVar("T")
+
+
+class MonthEndBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The month to close, such as 2020-07; invoices are issued on `issued_on`, or (null) each on
+    the day its account's period ends."""
+
+    period: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+    issued_on: date | None = None
+
+
+_decoder = msgspec.json.Decoder(MonthEndBody)
+_encode = msgspec.json.Encoder().encode
+
+
+def month_end_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
+    """The operations of month ends."""
+
+    async def ask(request: Request) -> Response:
+        door, actor = await _entered(request)
+        body = await read_json(request, _decoder)
+        run = await _at(
+            door,
+            lambda ends: ends.ask(body.period, body.issued_on, actor=actor, today=door.today()),
+        )
+        return _answer(run, 202, {"Location": f"{PATH}/{run.period}"})
+
+    async def status(request: Request) -> Response:
+        door, _ = await _entered(request)
+        period = request.path_params["period"]
+        run = await _at(door, lambda ends: ends.status(period))
+        if run is None:
+            raise Problem("not_found", f"no month end of {period} was asked for")
+        return _answer(run, 200, {})
+
+    async def _entered(request: Request) -> tuple[RegionDoor, str]:
+        region, token = bearer(request.headers.get("authorization", ""), doors.__contains__)
+        entered = await enter(doors[region].reading, CLOSE_MONTH, token)
+        return doors[region], entered.principal.actor
+
+    return [
+        Operation(
+            method="POST",
+            path=PATH,
+            name="close_month",
+            says="Close a month: an invoice for every account that is due",
+            details="Asked again it goes on, or looks at every account again; no account is "
+            "billed twice for a month. The work goes on after the answer: see its status.",
+            tag="month ends",
+            permission=CLOSE_MONTH,
+            handle=ask,
+            replies={202: MonthEnd},
+            body=MonthEndBody,
+            codes=(
+                *("invalid_period", "period_not_begun", "month_end_running"),
+                *("effective_in_future", "effective_before_cause"),
+            ),
+            problems=(400, 401, 403, 409, 413, 415, 422, 503),
+        ),
+        Operation(
+            method="GET",
+            path=PATH + "/{period}",
+            name="get_month_end",
+            says="How far a month end is, and what became of its accounts",
+            tag="month ends",
+            permission=CLOSE_MONTH,
+            handle=status,
+            replies={200: MonthEnd},
+            places={"period": PERIOD},
+            codes=("not_found", "invalid_period"),
+            problems=(401, 403, 404, 422, 503),
+        ),
+    ]
+
+
+async def _at(door: RegionDoor, do: Callable[[MonthEnds], T]) -> T:
+    """What is done with the region's month ends, in a thread: it may wait for a batch at hand."""
+
+    def opened() -> T:
+        with closing(door.month_ends()) as ends:
+            return do(ends)
+
+    return await asyncio.to_thread(opened)
+
+
+def _answer(run: MonthEnd, status: int, headers: Mapping[str, str]) -> Response:
+    return Response(
+        _encode(run),
+        status_code=status,
+        headers={"Cache-Control": "no-store", **headers},
+        media_type=JSON,
+    )
