@@ -9,7 +9,21 @@ from projections.model import Connection
 from projections.receivables.fold import ReceivablesRows
 
 _SCHEMA = load("projections.receivables", "schema.sql")
-_FUNCTIONS = load("projections.receivables", "functions.sql")
+_INDEXES = load("projections.receivables", "indexes.sql")
+_FUNCTIONS = tuple(
+    statement
+    for file in (
+        "functions.sql",
+        "lists_charges.sql",
+        "lists_lines.sql",
+        "lists_invoices.sql",
+        "lists_money.sql",
+        "lists_account.sql",
+        "statement.sql",
+    )
+    for statement in load("projections.receivables", file).values()
+)
+"""In an order in which each finds what it calls."""
 _FORGET = sql.SQL("DELETE FROM {} WHERE lane = %s AND account_id = %s")
 
 
@@ -19,8 +33,8 @@ class Receivables:
     name = "receivables"
     statements = (
         _SCHEMA["tables"],
-        _SCHEMA["indexes"],
-        *_FUNCTIONS.values(),
+        *_INDEXES.values(),
+        *_FUNCTIONS,
         _SCHEMA["access"],
     )
     tables = (

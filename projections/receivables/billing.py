@@ -56,6 +56,7 @@ def credit_issued(rows: Changes, at: At, event: e.CreditIssued) -> None:
 def credit_reversed(rows: Changes, at: At, event: e.CreditReversed) -> None:
     credit = rows.credit(at, event.credit_id)
     credit.reversed_on, credit.reversed_position = event.effective_on, at.position
+    credit.reversed_reason = event.reason
 
 
 def invoice_issued(rows: Changes, at: At, event: e.InvoiceIssued) -> None:
@@ -106,6 +107,7 @@ def invoice_issued(rows: Changes, at: At, event: e.InvoiceIssued) -> None:
 def invoice_cancelled(rows: Changes, at: At, event: e.InvoiceCancelled) -> None:
     invoice = rows.invoice(at, event.number)
     invoice.cancelled_on, invoice.cancelled_position = event.effective_on, at.position
+    invoice.cancelled_reason = event.reason
 
 
 def written_off(rows: Changes, at: At, event: e.InvoiceWrittenOff) -> None:
@@ -126,7 +128,7 @@ def write_off_reversed(rows: Changes, at: At, event: e.WriteOffReversed) -> None
     id = event.write_off_id
     row = rows.find(at, i.WriteOffRow, lambda: i.WriteOffChange(*changed(at, id)), id)
     row.reversed_on, row.reversed_position = event.effective_on, at.position
-    row.reversed_minor = event.amount_minor
+    row.reversed_minor, row.reversed_reason = event.amount_minor, event.reason
     rows.invoice(at, event.invoice).written_off_minor -= event.amount_minor
 
 

@@ -45,9 +45,7 @@ class Changes:
     def invoice(self, at: At, number: str) -> Any:
         def change() -> i.InvoiceChange:
             lane, _, account_id, version, _ = at
-            return i.InvoiceChange(
-                lane, account_id, number, version, version, date.min, at.position
-            )
+            return i.InvoiceChange(lane, account_id, number, version, version, date.min, 0)
 
         return self.find(at, i.InvoiceRow, change, number)
 

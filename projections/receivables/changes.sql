@@ -38,13 +38,15 @@ SET
     written_off_minor = held.written_off_minor + c.written_off_minor,
     carried_left_minor = held.carried_left_minor + c.carried_left_minor,
     cancelled_on = COALESCE(c.cancelled_on, held.cancelled_on),
-    cancelled_position = COALESCE(c.cancelled_position, held.cancelled_position)
+    cancelled_position = COALESCE(c.cancelled_position, held.cancelled_position),
+    cancelled_reason = COALESCE(c.cancelled_reason, held.cancelled_reason)
 FROM unnest(
     %b::int[], %b::uuid[], %b::text[], %b::bigint[], %b::bigint[], %b::date[], %b::bigint[],
-    %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::date[], %b::bigint[]
+    %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::date[], %b::bigint[], %b::text[]
 ) AS c (
     lane, account_id, number, first_version, version, moved_on, moved_position, open_minor,
-    flagged_minor, written_off_minor, carried_left_minor, cancelled_on, cancelled_position
+    flagged_minor, written_off_minor, carried_left_minor, cancelled_on, cancelled_position,
+    cancelled_reason
 )
 WHERE held.lane = c.lane AND held.account_id = c.account_id AND held.number = c.number
   AND held.version < c.first_version;
@@ -98,13 +100,14 @@ SET
     refunded_minor = held.refunded_minor + c.refunded_minor,
     unapplied_minor = held.unapplied_minor + c.unapplied_minor,
     reversed_on = COALESCE(c.reversed_on, held.reversed_on),
-    reversed_position = COALESCE(c.reversed_position, held.reversed_position)
+    reversed_position = COALESCE(c.reversed_position, held.reversed_position),
+    reversed_reason = COALESCE(c.reversed_reason, held.reversed_reason)
 FROM unnest(
     %b::int[], %b::uuid[], %b::text[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[],
-    %b::date[], %b::bigint[]
+    %b::date[], %b::bigint[], %b::text[]
 ) AS c (
     lane, account_id, credit_id, first_version, version, refunded_minor, unapplied_minor,
-    reversed_on, reversed_position
+    reversed_on, reversed_position, reversed_reason
 )
 WHERE held.lane = c.lane AND held.account_id = c.account_id AND held.credit_id = c.credit_id
   AND held.version < c.first_version;
@@ -115,11 +118,14 @@ UPDATE refund AS held
 SET
     version = c.version,
     reversed_on = COALESCE(c.reversed_on, held.reversed_on),
-    reversed_position = COALESCE(c.reversed_position, held.reversed_position)
+    reversed_position = COALESCE(c.reversed_position, held.reversed_position),
+    reversed_reason = COALESCE(c.reversed_reason, held.reversed_reason)
 FROM unnest(
-    %b::int[], %b::uuid[], %b::text[], %b::bigint[], %b::bigint[], %b::date[], %b::bigint[]
+    %b::int[], %b::uuid[], %b::text[], %b::bigint[], %b::bigint[], %b::date[], %b::bigint[],
+    %b::text[]
 ) AS c (
-    lane, account_id, refund_id, first_version, version, reversed_on, reversed_position
+    lane, account_id, refund_id, first_version, version, reversed_on, reversed_position,
+    reversed_reason
 )
 WHERE held.lane = c.lane AND held.account_id = c.account_id AND held.refund_id = c.refund_id
   AND held.version < c.first_version;
@@ -131,13 +137,14 @@ SET
     version = c.version,
     reversed_on = COALESCE(c.reversed_on, held.reversed_on),
     reversed_position = COALESCE(c.reversed_position, held.reversed_position),
-    reversed_minor = COALESCE(c.reversed_minor, held.reversed_minor)
+    reversed_minor = COALESCE(c.reversed_minor, held.reversed_minor),
+    reversed_reason = COALESCE(c.reversed_reason, held.reversed_reason)
 FROM unnest(
     %b::int[], %b::uuid[], %b::text[], %b::bigint[], %b::bigint[], %b::date[], %b::bigint[],
-    %b::bigint[]
+    %b::bigint[], %b::text[]
 ) AS c (
     lane, account_id, write_off_id, first_version, version, reversed_on, reversed_position,
-    reversed_minor
+    reversed_minor, reversed_reason
 )
 WHERE held.lane = c.lane AND held.account_id = c.account_id AND held.write_off_id = c.write_off_id
   AND held.version < c.first_version;

@@ -41,6 +41,7 @@ class InvoiceRow:
     carried_left_minor: int = 0
     cancelled_on: date | None = None
     cancelled_position: int | None = None
+    cancelled_reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +59,7 @@ class InvoiceChange:
     carried_left_minor: int = 0
     cancelled_on: date | None = None
     cancelled_position: int | None = None
+    cancelled_reason: str | None = None
 
 
 class InvoiceRangeRow(NamedTuple):
@@ -159,6 +161,7 @@ class PaymentStepRow(NamedTuple):
     effective_on: date
     amount_minor: int
     received_minor: int
+    reference: str | None
     reason: str | None = None
 
 
@@ -183,6 +186,7 @@ class CreditRow:
     unapplied_minor: int = 0
     reversed_on: date | None = None
     reversed_position: int | None = None
+    reversed_reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -196,6 +200,7 @@ class CreditChange:
     unapplied_minor: int = 0
     reversed_on: date | None = None
     reversed_position: int | None = None
+    reversed_reason: str | None = None
 
 
 class AllocationRow(NamedTuple):
@@ -231,6 +236,7 @@ class RefundRow:
     drawn: bytes
     reversed_on: date | None = None
     reversed_position: int | None = None
+    reversed_reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -242,6 +248,7 @@ class RefundChange:
     version: int
     reversed_on: date | None = None
     reversed_position: int | None = None
+    reversed_reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -260,6 +267,7 @@ class WriteOffRow:
     reversed_on: date | None = None
     reversed_position: int | None = None
     reversed_minor: int | None = None
+    reversed_reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -272,6 +280,7 @@ class WriteOffChange:
     reversed_on: date | None = None
     reversed_position: int | None = None
     reversed_minor: int | None = None
+    reversed_reason: str | None = None
 
 
 @dataclass(slots=True)

@@ -45,24 +45,26 @@ INSERT INTO invoice (
     lane, account_id, number, kind, seq, position, recorded_at, version, period_start, period_end,
     issued_on, due_on, lines_count, charges_minor, credits_minor, tax_minor, carried_minor,
     total_minor, categories, taxes, moved_on, moved_position, open_minor, flagged_minor,
-    written_off_minor, carried_left_minor, cancelled_on, cancelled_position
+    written_off_minor, carried_left_minor, cancelled_on, cancelled_position, cancelled_reason
 )
 SELECT given.lane, given.account_id, given.number, given.kind, given.seq, given.position,
        given.recorded_at, given.version, given.period_start, given.period_end, given.issued_on,
        given.due_on, given.lines_count, given.charges_minor, given.credits_minor, given.tax_minor,
        given.carried_minor, given.total_minor, given.categories, given.taxes, given.moved_on,
        given.moved_position, given.open_minor, given.flagged_minor, given.written_off_minor,
-       given.carried_left_minor, given.cancelled_on, given.cancelled_position
+       given.carried_left_minor, given.cancelled_on, given.cancelled_position,
+       given.cancelled_reason
 FROM unnest(
     %b::int[], %b::uuid[], %b::text[], %b::text[], %b::bigint[], %b::bigint[], %b::timestamptz[],
     %b::bigint[], %b::date[], %b::date[], %b::date[], %b::date[], %b::bigint[], %b::bigint[],
     %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::jsonb[], %b::jsonb[], %b::date[],
-    %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::date[], %b::bigint[]
+    %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::date[],
+    %b::bigint[], %b::text[]
 ) AS given (
     lane, account_id, number, kind, seq, position, recorded_at, version, period_start, period_end,
     issued_on, due_on, lines_count, charges_minor, credits_minor, tax_minor, carried_minor,
     total_minor, categories, taxes, moved_on, moved_position, open_minor, flagged_minor,
-    written_off_minor, carried_left_minor, cancelled_on, cancelled_position
+    written_off_minor, carried_left_minor, cancelled_on, cancelled_position, cancelled_reason
 );
 
 -- name: make_invoice_range
@@ -125,17 +127,17 @@ FROM unnest(
 -- What became of payments.
 INSERT INTO payment_step (
     lane, account_id, version, position, recorded_at, payment_id, step, effective_on,
-    amount_minor, received_minor, reason
+    amount_minor, received_minor, reference, reason
 )
 SELECT given.lane, given.account_id, given.version, given.position, given.recorded_at,
        given.payment_id, given.step, given.effective_on, given.amount_minor, given.received_minor,
-       given.reason
+       given.reference, given.reason
 FROM unnest(
     %b::int[], %b::uuid[], %b::bigint[], %b::bigint[], %b::timestamptz[], %b::text[], %b::text[],
-    %b::date[], %b::bigint[], %b::bigint[], %b::text[]
+    %b::date[], %b::bigint[], %b::bigint[], %b::text[], %b::text[]
 ) AS given (
     lane, account_id, version, position, recorded_at, payment_id, step, effective_on,
-    amount_minor, received_minor, reason
+    amount_minor, received_minor, reference, reason
 );
 
 -- name: make_credit
@@ -143,20 +145,21 @@ FROM unnest(
 INSERT INTO credit (
     lane, account_id, credit_id, seq, position, recorded_at, version, effective_on, amount_minor,
     taxes, total_minor, applies_to, invoice, dispute_id, reason, refunded_minor, unapplied_minor,
-    reversed_on, reversed_position
+    reversed_on, reversed_position, reversed_reason
 )
 SELECT given.lane, given.account_id, given.credit_id, given.seq, given.position,
        given.recorded_at, given.version, given.effective_on, given.amount_minor, given.taxes,
        given.total_minor, given.applies_to, given.invoice, given.dispute_id, given.reason,
-       given.refunded_minor, given.unapplied_minor, given.reversed_on, given.reversed_position
+       given.refunded_minor, given.unapplied_minor, given.reversed_on, given.reversed_position,
+       given.reversed_reason
 FROM unnest(
     %b::int[], %b::uuid[], %b::text[], %b::bigint[], %b::bigint[], %b::timestamptz[],
     %b::bigint[], %b::date[], %b::bigint[], %b::jsonb[], %b::bigint[], %b::text[], %b::text[],
-    %b::text[], %b::text[], %b::bigint[], %b::bigint[], %b::date[], %b::bigint[]
+    %b::text[], %b::text[], %b::bigint[], %b::bigint[], %b::date[], %b::bigint[], %b::text[]
 ) AS given (
     lane, account_id, credit_id, seq, position, recorded_at, version, effective_on, amount_minor,
     taxes, total_minor, applies_to, invoice, dispute_id, reason, refunded_minor, unapplied_minor,
-    reversed_on, reversed_position
+    reversed_on, reversed_position, reversed_reason
 );
 
 -- name: make_allocation
@@ -180,36 +183,38 @@ FROM unnest(
 -- Refunds issued.
 INSERT INTO refund (
     lane, account_id, refund_id, seq, position, recorded_at, version, effective_on, amount_minor,
-    payment_id, method, reason, drawn, reversed_on, reversed_position
+    payment_id, method, reason, drawn, reversed_on, reversed_position, reversed_reason
 )
 SELECT given.lane, given.account_id, given.refund_id, given.seq, given.position,
        given.recorded_at, given.version, given.effective_on, given.amount_minor, given.payment_id,
-       given.method, given.reason, given.drawn, given.reversed_on, given.reversed_position
+       given.method, given.reason, given.drawn, given.reversed_on, given.reversed_position,
+       given.reversed_reason
 FROM unnest(
     %b::int[], %b::uuid[], %b::text[], %b::bigint[], %b::bigint[], %b::timestamptz[],
     %b::bigint[], %b::date[], %b::bigint[], %b::text[], %b::text[], %b::text[], %b::jsonb[],
-    %b::date[], %b::bigint[]
+    %b::date[], %b::bigint[], %b::text[]
 ) AS given (
     lane, account_id, refund_id, seq, position, recorded_at, version, effective_on, amount_minor,
-    payment_id, method, reason, drawn, reversed_on, reversed_position
+    payment_id, method, reason, drawn, reversed_on, reversed_position, reversed_reason
 );
 
 -- name: make_write_off
 -- Invoices written off.
 INSERT INTO write_off (
     lane, account_id, write_off_id, seq, position, recorded_at, version, effective_on, invoice,
-    amount_minor, reason, reversed_on, reversed_position, reversed_minor
+    amount_minor, reason, reversed_on, reversed_position, reversed_minor, reversed_reason
 )
 SELECT given.lane, given.account_id, given.write_off_id, given.seq, given.position,
        given.recorded_at, given.version, given.effective_on, given.invoice, given.amount_minor,
-       given.reason, given.reversed_on, given.reversed_position, given.reversed_minor
+       given.reason, given.reversed_on, given.reversed_position, given.reversed_minor,
+       given.reversed_reason
 FROM unnest(
     %b::int[], %b::uuid[], %b::text[], %b::bigint[], %b::bigint[], %b::timestamptz[],
     %b::bigint[], %b::date[], %b::text[], %b::bigint[], %b::text[], %b::date[], %b::bigint[],
-    %b::bigint[]
+    %b::bigint[], %b::text[]
 ) AS given (
     lane, account_id, write_off_id, seq, position, recorded_at, version, effective_on, invoice,
-    amount_minor, reason, reversed_on, reversed_position, reversed_minor
+    amount_minor, reason, reversed_on, reversed_position, reversed_minor, reversed_reason
 );
 
 -- name: make_dispute

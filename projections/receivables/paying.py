@@ -23,7 +23,7 @@ def payment_submitted(rows: Changes, at: At, event: e.PaymentSubmitted) -> None:
             event.amount_minor,
             event.effective_on,
             "pending",
-            reference=event.reference,
+            reference=event.reference or None,
         ),
         key(at, event.payment_id),
     )
@@ -125,6 +125,7 @@ def _step(
             event.effective_on,
             amount_minor,
             received * amount_minor,
+            getattr(event, "reference", None) or None,
             reason,
         )
     )
@@ -150,6 +151,7 @@ def refund_reversed(rows: Changes, at: At, event: e.RefundReversed) -> None:
     id = event.refund_id
     refund = rows.find(at, i.RefundRow, lambda: i.RefundChange(*changed(at, id)), id)
     refund.reversed_on, refund.reversed_position = event.effective_on, at.position
+    refund.reversed_reason = event.reason
     _refunded(rows, at, event.drawn, -1)
 
 

@@ -104,6 +104,7 @@ CREATE TABLE invoice (
     moved_position bigint NOT NULL,
     cancelled_on date,
     cancelled_position bigint,
+    cancelled_reason text,
     status text COLLATE "C" NOT NULL GENERATED ALWAYS AS (
         CASE
             WHEN cancelled_on IS NOT NULL THEN 'cancelled'
@@ -197,6 +198,7 @@ CREATE TABLE payment_step (
     effective_on date NOT NULL,
     amount_minor bigint NOT NULL,
     received_minor bigint NOT NULL,
+    reference text,
     reason text,
     PRIMARY KEY (lane, account_id, version)
 );
@@ -221,6 +223,7 @@ CREATE TABLE credit (
     unapplied_minor bigint NOT NULL,
     reversed_on date,
     reversed_position bigint,
+    reversed_reason text,
     PRIMARY KEY (lane, account_id, credit_id)
 ) WITH (fillfactor = 80);
 
@@ -259,6 +262,7 @@ CREATE TABLE refund (
     drawn jsonb NOT NULL,
     reversed_on date,
     reversed_position bigint,
+    reversed_reason text,
     PRIMARY KEY (lane, account_id, refund_id)
 );
 
@@ -278,6 +282,7 @@ CREATE TABLE write_off (
     reversed_on date,
     reversed_position bigint,
     reversed_minor bigint,
+    reversed_reason text,
     PRIMARY KEY (lane, account_id, write_off_id)
 );
 
@@ -343,24 +348,6 @@ CREATE TABLE daily (
     flagged_minor bigint NOT NULL,
     PRIMARY KEY (lane, account_id, effective_on, recorded_day)
 ) WITH (fillfactor = 90);
-
--- name: indexes
--- One for each order or range that is read and no primary key gives.
-CREATE INDEX invoice_open ON invoice (lane, account_id, due_on, seq) WHERE open_minor <> 0;
-CREATE INDEX invoice_listed ON invoice (lane, account_id, issued_on, seq);
-CREATE INDEX invoice_range_holding ON invoice_range (lane, account_id, last_version);
-CREATE INDEX charge_listed ON charge (lane, account_id, effective_on, seq);
-CREATE INDEX charge_late ON charge (lane, account_id, seq) WHERE late;
-CREATE INDEX payment_listed ON payment (lane, account_id, effective_on, seq);
-CREATE INDEX payment_last ON payment (lane, account_id, processed_on, processed_seq)
-    WHERE stage = 'processed' AND processed_minor > returned_minor;
-CREATE INDEX payment_step_processed ON payment_step (lane, account_id, effective_on, version)
-    WHERE step = 'processed';
-CREATE INDEX payment_step_of ON payment_step (lane, account_id, payment_id, version);
-CREATE INDEX credit_listed ON credit (lane, account_id, effective_on, seq);
-CREATE INDEX allocation_of ON allocation (lane, account_id, source, version);
-CREATE INDEX allocation_to ON allocation (lane, account_id, invoice, version);
-CREATE INDEX movement_of ON movement (lane, account_id, item, position) WHERE item <> '';
 
 -- name: access
 -- Who may do what: readers see the accounts in scope, the projector writes, nobody else anything.
