@@ -19,6 +19,8 @@ CREATE INDEX payment_last ON payment (lane, account_id, processed_on, processed_
 CREATE INDEX payment_step_listed ON payment_step (lane, account_id, effective_on, version);
 CREATE INDEX payment_step_of ON payment_step (lane, account_id, payment_id, version);
 CREATE INDEX credit_listed ON credit (lane, account_id, effective_on, seq);
+CREATE INDEX payment_naming ON payment (lane, account_id, invoice) WHERE invoice IS NOT NULL;
+CREATE INDEX credit_naming ON credit (lane, account_id, invoice) WHERE invoice IS NOT NULL;
 CREATE INDEX credit_lines ON credit (lane, account_id, seq) WHERE applies_to = 'next_invoice';
 CREATE INDEX credit_reversed ON credit (lane, account_id, reversed_on)
     WHERE reversed_on IS NOT NULL;

@@ -130,8 +130,24 @@ BEGIN ATOMIC
     FROM taken(the_lane, the_account, the_number, the_day, the_position) AS l;
 END;
 
+-- name: standing
+-- The lines that stand on an invoice: none when it was cancelled.
+CREATE FUNCTION standing(
+    the_lane int, the_account uuid, the_number text, the_day date, the_position bigint
+)
+RETURNS SETOF billable_line
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT l.*
+    FROM invoice AS i
+    CROSS JOIN LATERAL taken(i.lane, i.account_id, i.number, the_day, the_position) AS l
+    WHERE i.lane = the_lane AND i.account_id = the_account AND i.number = the_number
+      AND (i.cancelled_on IS NULL OR i.cancelled_on > the_day
+           OR i.cancelled_position > LEAST(the_position, 9223372036854775807));
+END;
+
 -- name: invoice_charges
--- The charges that stand on an invoice: none when it was cancelled.
+-- The charges that stand on an invoice.
 CREATE FUNCTION invoice_charges(
     the_lane int, the_account uuid, the_number text, the_day date, the_position bigint
 )
@@ -140,13 +156,9 @@ LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT l.id, l.seq, 'billed', l.amount_minor, l.taxes, l.total_minor, l.description,
            l.category, l.quantity, l.unit_price, l.effective_on, l.recorded_at, l.late, l.ahead,
-           NULL::date, NULL::text, i.number
-    FROM invoice AS i
-    CROSS JOIN LATERAL taken(i.lane, i.account_id, i.number, the_day, the_position) AS l
-    WHERE i.lane = the_lane AND i.account_id = the_account AND i.number = the_number
-      AND (i.cancelled_on IS NULL OR i.cancelled_on > the_day
-           OR i.cancelled_position > LEAST(the_position, 9223372036854775807))
-      AND l.kind = 'charge';
+           NULL::date, NULL::text, the_number
+    FROM standing(the_lane, the_account, the_number, the_day, the_position) AS l
+    WHERE l.kind = 'charge';
 END;
 
 -- name: activity

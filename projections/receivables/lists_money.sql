@@ -319,3 +319,53 @@ BEGIN ATOMIC
       AND r.position <= LEAST(the_position, 9223372036854775807)
       AND r.effective_on <= the_day;
 END;
+
+-- name: invoice_payments
+-- The payments that name an invoice, or are on it.
+CREATE FUNCTION invoice_payments(
+    the_lane int, the_account uuid, the_number text, the_day date, the_position bigint
+)
+RETURNS SETOF listed_payment
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT p.*
+    FROM payments(the_lane, the_account, the_day, the_position) AS p
+    WHERE p.payment_id IN (
+        SELECT substr(a.source, length('payment:') + 1) COLLATE "C"
+        FROM invoice_allocations(
+            the_lane, the_account, the_number, the_day, the_position
+        ) AS a
+        WHERE a.source LIKE 'payment:%'
+        UNION
+        SELECT o.payment_id
+        FROM payment AS o
+        WHERE o.lane = the_lane AND o.account_id = the_account AND o.invoice = the_number
+    );
+END;
+
+-- name: invoice_credits
+-- The credits that name an invoice, are on it, or are a line of it.
+CREATE FUNCTION invoice_credits(
+    the_lane int, the_account uuid, the_number text, the_day date, the_position bigint
+)
+RETURNS SETOF listed_credit
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT k.*
+    FROM credits(the_lane, the_account, the_day, the_position) AS k
+    WHERE k.credit_id IN (
+        SELECT substr(a.source, length('credit:') + 1) COLLATE "C"
+        FROM invoice_allocations(
+            the_lane, the_account, the_number, the_day, the_position
+        ) AS a
+        WHERE a.source LIKE 'credit:%'
+        UNION
+        SELECT o.credit_id
+        FROM credit AS o
+        WHERE o.lane = the_lane AND o.account_id = the_account AND o.invoice = the_number
+        UNION
+        SELECT l.id
+        FROM standing(the_lane, the_account, the_number, the_day, the_position) AS l
+        WHERE l.kind = 'credit'
+    );
+END;
