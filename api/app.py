@@ -10,9 +10,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.edge import EXPECTED, Edge, answer
 from api.operations import Operation, routes
 from api.reads import SummaryReader
+from api.routes.account_events import account_event_operation
 from api.routes.accounts import account_operations
 from api.routes.bulk import bulk_operation
 from api.routes.commands import command_operations
+from api.routes.feed import feed_operations
 from api.routes.health import health_operations
 from api.routes.lists import list_operations
 from api.routes.month_ends import month_end_operations
@@ -20,14 +22,13 @@ from api.routes.openapi import openapi_operation
 from api.routes.regions import region_operations
 from api.routes.sign_in import sign_in_operations
 from api.routes.summary import summary_operation, summary_route
-from api.wiring import Database, Doors
+from api.wiring import Doors
 
 TITLE = "billing-ledger"
 
 
-def create_app(databases: tuple[Database, ...]) -> ASGIApp:
-    """The application that serves these regions."""
-    doors = Doors(databases)
+def create_app(doors: Doors) -> ASGIApp:
+    """The application that serves the regions of these doors."""
     return Edge(Shortcut(summary_route(_summaries(doors)), framework(doors)))
 
 
@@ -59,9 +60,11 @@ def operations(doors: Doors) -> list[Operation]:
         summary_operation(_summaries(doors)),
         *account_operations(doors.regions),
         *list_operations(doors.regions),
+        account_event_operation(doors.regions),
         *command_operations(doors.regions),
         bulk_operation(doors.regions),
         *month_end_operations(doors.regions),
+        *feed_operations(doors.regions),
         *health_operations(doors.databases),
     ]
     return [*found, openapi_operation(found)]

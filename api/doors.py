@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from api.cursors import CursorKey
 from api.database import LinePool
+from api.feed import Feed
+from api.heads import HeadWatch
 from api.reads import SummaryReader
 from api.regions import Region
 from api.security.roles import REGISTRAR
@@ -20,6 +22,8 @@ from ledger.store.roles import READER
 
 READING_LINES = 4
 KEEPING_LINES = 1
+FEED_LINES = 2
+"""Of their own: who catches up on years of events does not keep account reads waiting."""
 
 
 class Reachable(Protocol):
@@ -39,13 +43,17 @@ class Reachable(Protocol):
 class RegionDoor:
     """One region of a serving process; made outside an event loop, used inside."""
 
-    def __init__(self, database: Reachable, summaries: SummaryReader) -> None:
+    def __init__(
+        self, database: Reachable, summaries: SummaryReader, closing: asyncio.Event
+    ) -> None:
         self.region = database.region
         self.service_url = database.service_url
         self.summaries = summaries
         self.reading = LinePool(database.service_url, READER, READING_LINES)
         self.keeping = LinePool(database.service_url, REGISTRAR, KEEPING_LINES)
         self.cursor_key = CursorKey(self.reading)
+        self.feed = Feed(database.region.code, LinePool(database.service_url, READER, FEED_LINES))
+        self.watch = HeadWatch(self.feed, closing)
         self._database = database
         self._zone = ZoneInfo(database.region.zone)
         self._ledger: Ledger | None = None
@@ -79,6 +87,8 @@ class RegionDoor:
         await self.summaries.close()
         await self.reading.close()
         await self.keeping.close()
+        await self.watch.close()
+        await self.feed.close()
 
     async def _opened(self) -> Ledger:
         if self._ledger is None:

@@ -1,7 +1,7 @@
 """What a command is answered with: its events, the figures after them, position and receipt."""
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -32,6 +32,9 @@ class EventShown(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     data: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
     hash: str | None
+
+
+Shown = TypeVar("Shown", bound=EventShown)
 
 
 class FiguresShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +76,7 @@ def done(accepted: Accepted, currency: str) -> Done:
         events.append(
             event_shown(
                 recorded.event,
+                EventShown,
                 version=recorded.version,
                 actor=recorded.actor,
                 key=recorded.key,
@@ -98,6 +102,7 @@ def done(accepted: Accepted, currency: str) -> Done:
 
 def event_shown(
     event: Event,
+    kind: type[Shown],
     *,
     version: int,
     actor: str,
@@ -105,10 +110,11 @@ def event_shown(
     position: str | None,
     recorded_at: datetime | None,
     hash: bytes | None,
-) -> EventShown:
-    """An event as replies, lists and the feed show it."""
+    **more: str,
+) -> Shown:
+    """An event as replies, lists and the feed show it; `more` is what its kind has besides."""
     reason: Any = getattr(event, "reason", None)
-    return EventShown(
+    return kind(
         position=position,
         version=version,
         type=_NAME_OF[type(event)],
@@ -119,6 +125,7 @@ def event_shown(
         key=key,
         data=msgspec.Raw(_to_json(event)),
         hash=hash.hex() if hash is not None else None,
+        **more,
     )
 
 

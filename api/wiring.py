@@ -1,5 +1,6 @@
 """The one place where things are wired: from settings to a region's database and what works on it."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -177,6 +178,8 @@ class Doors:
 
     def __init__(self, databases: tuple[Database, ...]) -> None:
         self.databases = databases
+        self.closing = asyncio.Event()
+        """Set before the process ends: what would never end by itself does then."""
         self._passwords = PasswordPool()
         self._sign_in_lines = {
             database.region.code: Line(database.service_url, SIGN_IN) for database in databases
@@ -188,6 +191,7 @@ class Doors:
                 SummaryReader(
                     database.region, [Line(database.service_url, READER) for _ in range(READ_LINES)]
                 ),
+                self.closing,
             )
             for database in databases
         }

@@ -2,22 +2,24 @@
 
 import socket
 
-from api.wiring import Database
+from api.wiring import Database, Doors
 
 DRAIN_S_MAX = 10
 KEEP_ALIVE_S = 30
 
 
 def work(databases: tuple[Database, ...], listening: socket.socket) -> None:
-    """Serves until told to stop by SIGTERM; requests under way are answered first."""
+    """Serves until told to stop by SIGTERM; requests under way are answered first, streams end."""
     # Not at the top: the parent, and every other command, only name this function, and would take
     # half as long again to start with the web framework loaded.
     import uvicorn
 
     from api.app import create_app
+    from api.serving.draining import DrainingServer
 
+    doors = Doors(databases)
     config = uvicorn.Config(
-        create_app(databases),
+        create_app(doors),
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -25,4 +27,4 @@ def work(databases: tuple[Database, ...], listening: socket.socket) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=DRAIN_S_MAX,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    DrainingServer(config, doors.closing).run(sockets=[listening])

@@ -65,6 +65,7 @@ OF_PERMISSION = {
         ),
         "read account",
     ),
+    **dict.fromkeys(("list_events", "stream_events"), "read feed"),
 }
 """The permission of each operation, written by hand from the contract's roles."""
 
@@ -132,6 +133,8 @@ class Door:
                 body = b""
         if "dry_run" in operation.parameters:
             path += "?dry_run=true"
+        if operation.reply_type == "text/event-stream":
+            path += "?after=nowhere"  # who is let in is told so, and not kept listening
         return service.ask(path, token, method=operation.method, headers=headers, body=body)
 
 
