@@ -93,7 +93,7 @@ def answer(request: Request, fault: Exception) -> Response:
     """The response to a request that ended with an exception."""
     problem = _problem_of(fault)
     headers = {"Cache-Control": "no-store", **problem.headers}
-    if problem.code == "unauthenticated":
+    if problem.status == 401:  # RFC 9110, 15.5.2: it must be there
         headers["WWW-Authenticate"] = "Bearer"
     return Response(
         body_of(problem, request.scope["correlation_id"]),

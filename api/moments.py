@@ -7,7 +7,7 @@ from ledger.store.lanes import LANES
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _INSTANT = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,6})?(?:Z|\+00:00)",
+    r"([1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,6})?(?:Z|\+00:00)",
     re.ASCII,
 )
 _POSITION = re.compile(r"(0|[1-9][0-9]?)-(0|[1-9][0-9]{0,17})", re.ASCII)
@@ -15,6 +15,16 @@ _SHOWN_CHARS_MAX = 40
 FIRST_DAY = date(1900, 1, 1)
 LAST_DAY = date(2199, 12, 31)
 """The days that anything may be dated: far from where calendars end."""
+DAY_SCHEMA = {
+    "type": "string",
+    "format": "date",
+    "pattern": "^(19|2[01])[0-9]{2}-[0-9]{2}-[0-9]{2}$",
+}
+INSTANT_SCHEMA = {
+    "type": "string",
+    "format": "date-time",
+    "pattern": r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,6})?(Z|\+00:00)$",
+}
 
 
 def day(text: str) -> date:

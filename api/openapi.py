@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from api.operations import Operation
+from api.operations import NDJSON, Operation, Schema
 from api.problem_codes import codes_of
 from api.problems import CODES, MEDIA_TYPE, ProblemDetails
 from api.security.scope import PUBLIC
@@ -134,11 +134,11 @@ def _described(operation: Operation, types: _Types) -> dict[str, Any]:
         "parameters": [*_parameters(operation)],
     }
     if operation.body is not None:
-        is_schema = isinstance(operation.body, Mapping)
-        schema = operation.body if is_schema else types.schema(operation.body)
+        body = operation.body
+        schema = body if isinstance(body, Mapping) else types.schema(body)
         found["requestBody"] = {
             "required": operation.body_required,
-            "content": {operation.body_type: {"schema": schema}},
+            "content": _content(operation.body_type, schema),
         }
     found["responses"] = {
         **{str(status): _problems(status, codes) for status, codes in codes_of(operation).items()},
@@ -184,8 +184,14 @@ def _reply(operation: Operation, status: int, types: _Types) -> dict[str, Any]:
     }
     if operation.replies[status] is not None:
         schema = types.schema(operation.replies[status])
-        found["content"] = {operation.reply_type: {"schema": schema}}
+        found["content"] = _content(operation.reply_type, schema)
     return found
+
+
+def _content(media_type: str, schema: Schema) -> dict[str, Any]:
+    """Of lines, the schema is an array's: each item is a line."""
+    lines = {"type": "array", "items": schema}
+    return {media_type: {"schema": lines if media_type == NDJSON else schema}}
 
 
 _MEANINGS = {

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
-from api.moments import day, instant, position
+from api.moments import DAY_SCHEMA, INSTANT_SCHEMA, day, instant, position
 from api.problems import Problem, invalid_query
 from ledger.errors import PositionUnknown
 
@@ -120,14 +120,13 @@ POSITION = {
     "type": "string",
     "pattern": "^(0|[1-9]|[1-5][0-9]|6[0-3])-(0|[1-9][0-9]{0,17})$",
 }
-_DATE = {"type": "string", "format": "date"}
 EFFECTIVE_ON = Parameter(
-    "effective_on", day, _DATE, "Only what counts from this day or before; the region's today."
+    "effective_on", day, DAY_SCHEMA, "Only what counts from this day or before; the region's today."
 )
 KNOWN_AT = Parameter(
     "known_at",
     instant,
-    {"type": "string", "format": "date-time"},
+    INSTANT_SCHEMA,
     "Only what was recorded by this instant (RFC 3339, UTC); now.",
 )
 AT = Parameter(
@@ -148,8 +147,8 @@ CURSOR = Parameter(
     {"type": "string", "minLength": 1, "maxLength": TEXT_CHARS_MAX},
     "`next_cursor` of the page before; everything else as in its request.",
 )
-FROM = Parameter("from", day, _DATE, "Only what counts from this day or later.")
-TO = Parameter("to", day, _DATE, "Only what counts from this day or before.")
+FROM = Parameter("from", day, DAY_SCHEMA, "Only what counts from this day or later.")
+TO = Parameter("to", day, DAY_SCHEMA, "Only what counts from this day or before.")
 INVOICE = Parameter(
     "invoice",
     invoice_number,

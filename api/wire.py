@@ -267,6 +267,11 @@ _LINE = {
         ),
     )
 }
+LINE_SCHEMA = {
+    **v.schema_of(_LINE),
+    "description": "`data` is the body of the command's own endpoint with its path ids.",
+}
+"""The JSON schema of a line."""
 
 
 class _Named(msgspec.Struct):

@@ -20,6 +20,8 @@ _INVOICE_ID = re.compile(r"[A-Za-z0-9._:-]{1,96}", re.ASCII)
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,12})?", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
+_FIT = r"[^\u0000-\u001F\u007F-\u009F]"
+"""A character of text, for a JSON schema: no control character."""
 _SHOWN_MAX = 60
 
 
@@ -146,9 +148,10 @@ def list_of(read: Reader, items_max: int) -> Reader:
 
 def text(chars_max: int, *, required: bool = False, lines: bool = False) -> Reader:
     """A reader of text in NFC without control characters; `lines` may break it."""
-    least = {"minLength": 1, "pattern": r"\S"} if required else {}
+    fit = r"[^\u0000-\u0008\u000B-\u001F\u007F-\u009F]" if lines else _FIT
+    pattern = rf"^{fit}*[^\s\u0000-\u001F\u007F-\u009F]{fit}*$" if required else f"^{fit}*$"
 
-    @takes({"type": "string", "maxLength": chars_max, **least})
+    @takes({"type": "string", "maxLength": chars_max, "pattern": pattern})
     def read(reading: Reading, pointer: str, value: object) -> str:
         if not isinstance(value, str):
             reading.wrong(pointer, "invalid_type", f"{_shown(value)} is not a string")
@@ -229,7 +232,7 @@ def whole(least: int, most: int) -> Reader:
     return read
 
 
-@takes({"type": "string", "format": "date"})
+@takes(moments.DAY_SCHEMA)
 def day(reading: Reading, pointer: str, value: object) -> date | None:
     """A date YYYY-MM-DD."""
     try:

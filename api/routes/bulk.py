@@ -18,7 +18,7 @@ from api.problems import FieldError, Problem, ProblemDetails, details_of, proble
 from api.security.scope import ADJUST
 from api.spool import Spool
 from api.streamed import Streamed
-from api.wire import TYPES, InvalidBody, Lines, account_named
+from api.wire import LINE_SCHEMA, InvalidBody, Lines, account_named
 from ledger.commands import Request as Asked
 from ledger.importing import LINE_BYTES_MAX
 from ledger.store.faults import LedgerClosed, StoreUnavailable
@@ -30,11 +30,6 @@ BATCH_MAX = 500
 RETRY_AFTER_S = 5
 
 _encode = msgspec.json.Encoder().encode
-_LINE_SCHEMA = {
-    "type": "string",
-    "description": "Lines of JSON: {key, account, type, data}; data is the body of the command's "
-    f"own endpoint with its path ids. Types: {', '.join(TYPES)}.",
-}
 
 
 class LineDone(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,7 +54,7 @@ def bulk_operation(doors: Mapping[str, RegionDoor]) -> Operation:
         permission=ADJUST,
         handle=BulkEndpoint(doors),
         replies={200: LineDone},
-        body=_LINE_SCHEMA,
+        body=LINE_SCHEMA,
         body_type=NDJSON,
         reply_type=NDJSON,
         problems=(401, 403, 415, 503),
