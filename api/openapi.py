@@ -173,7 +173,7 @@ def _parameters(operation: Operation) -> Iterator[dict[str, Any]]:
 def _reply(operation: Operation, status: int, types: _Types) -> dict[str, Any]:
     read = {header.name for header in operation.headers}
     given = {
-        "Location": status == 201,
+        "Location": status in (201, 202),
         "Ledger-Position": not read.isdisjoint(("Idempotency-Key", "Ledger-Position")),
         "Idempotency-Replayed": "Idempotency-Key" in read,
         "ETag": "If-None-Match" in read,

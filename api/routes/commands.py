@@ -35,7 +35,7 @@ KEY = Header(
 )
 IF_MATCH = Header(
     "If-Match",
-    {"type": "string", "minLength": 3, "maxLength": 200},
+    {"type": "string", "minLength": 1},
     "The ETag of the settings that are to be changed, or `*`.",
     required=True,
 )

@@ -100,7 +100,7 @@ class SummaryEndpoint:
             wanted = _not_older_than(given.get(b"ledger-position"))
             asked = _as_of(asked, scope["query_string"], wanted[0] if wanted else None)
         except (Problem, PositionUnknown) as found:
-            fault = found  # told only to who may read the account
+            fault, wanted = found, None  # told at once, but only to who may read the account
         row = await _read(reader, asked, wanted)
         if fault is not None:
             raise fault

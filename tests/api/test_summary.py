@@ -155,6 +155,14 @@ def test_a_wrong_parameter_is_refused(service: Service, query: str, status: int,
     assert (status, code) == (answer.status, answer.code)
 
 
+def test_a_wrong_parameter_is_refused_without_waiting(service: Service) -> None:
+    """What is wrong is told at once, whatever position the answer must not be older than."""
+    wanted = f"{(lane_of(account_id('us', 'A-1')) + 1) % 64}-1"
+    for account, code in (("A-1", "invalid_request"), ("no-such", "account_unknown")):
+        answer = service.summary(account, US, "?effective_on=x", Ledger_Position=wanted)
+        assert code == answer.code
+
+
 def test_a_position_that_was_never_given_is_unknown(service: Service) -> None:
     """A position past the lane's head, or of another lane, is no position of this account."""
     lane = lane_of(account_id("us", "A-1"))
