@@ -10,6 +10,8 @@ import shutil
 import stat
 import subprocess
 import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,16 +65,16 @@ def run(
     cwd: Path,
     account: Account | None,
     limit_s: int,
+    given: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """The finished program with what it printed, run as `account` when one is given."""
-    # PG* variables of the caller's shell (PGPORT, PGDATA, PGOPTIONS) must not steer this server.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
-    environment["LC_ALL"] = "C"
+    """The finished program with what it printed, run as `account` when one is given.
+
+    `given` is what it reads on its standard input."""
     return subprocess.run(
         [str(_program(install, name)), *map(str, arguments)],
         cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
+        env=_environment(),
+        input=given,
         capture_output=True,
         text=True,
         errors="replace",
@@ -82,6 +84,33 @@ def run(
         group=account.gid if account else None,
         extra_groups=[] if account else None,
     )
+
+
+@contextmanager
+def started(
+    install: Path, name: str, *arguments: str | Path, log: Path, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The program at work as this user, what it prints going to `log`; ended with the block."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [str(_program(install, name)), *map(str, arguments)],
+            env={**_environment(), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def _environment() -> dict[str, str]:
+    # PG* variables of the caller's shell (PGPORT, PGDATA, PGOPTIONS) must not steer this server.
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+    return kept | {"LC_ALL": "C"}
 
 
 def major_version(install: Path, cwd: Path) -> str:

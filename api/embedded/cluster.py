@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 
 import psutil
+from psycopg import sql
 
 from api.embedded.binaries import (
     Account,
@@ -23,9 +24,10 @@ from api.embedded.binaries import (
     unprivileged_account,
 )
 
-ADMIN, OWNER, SERVICE = "billing_admin", "billing_owner", "billing_service"
+ADMIN, OWNER, SERVICE = ROLES = ("billing_admin", "billing_owner", "billing_service")
 INIT_LIMIT_S = 300
 START_LIMIT_S = 600  # recovery after a crash replays the log first
+RECOVER_LIMIT_S = 6 * 3600  # a copy brings the log of the hours that taking it took
 STOP_LIMIT_S = 120
 START_ATTEMPTS_MAX = 10
 RETRY_PAUSE_S = 0.1
@@ -58,6 +60,13 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
 }
+
+
+# Those that matter to a server that nobody connects to.
+ALONE = ("fsync", "full_page_writes", "shared_buffers", "log_min_error_statement")
+
+# Where a cluster is made before it counts; in an empty directory it stops a start (aside.py).
+RESTORING = "restoring-"
 
 
 class Cluster:
@@ -93,15 +102,50 @@ class Cluster:
         account = unprivileged_account(self.data)
         if account:
             self._refuse_closed_folders(account)
-        for left_over in self.directory.glob("aside-*"):
-            shutil.rmtree(left_over, ignore_errors=True)
-        if not (self.data / "PG_VERSION").exists():
+        is_new = not (self.data / "PG_VERSION").exists()
+        if is_new:
+            self._refuse_half_restored()
+        for pattern in ("aside-*", f"{RESTORING}*"):
+            for left_over in self.directory.glob(pattern):
+                shutil.rmtree(left_over, ignore_errors=True)
+        if is_new:
             self._initialise(account)
         install = readable_install(self._install, self.directory, account)
         self._refuse_other_major(install)
         prune_copies(self.directory, keep=install)
         self._disown_dead_postmaster()
         self._start(install, account)
+
+    def recover_copy(self) -> None:
+        """The copy of another cluster that lies in `data` is recovered to its end, and is ours.
+
+        It gets passwords of its own, so a copy never holds those of where it was taken. Raises
+        CannotStart."""
+        account = unprivileged_account(self.data)
+        if account:
+            self._refuse_closed_folders(account)
+            for path in (self.data, *self.data.rglob("*")):
+                shutil.chown(path, account.uid, account.gid)
+        install = readable_install(self._install, self.directory, account)
+        self._refuse_other_major(install)
+        self._make_passwords()
+        # Single-user mode: nobody can connect before the passwords are set.
+        done = run(
+            install,
+            "postgres",
+            "--single",
+            "-D",
+            self.data,
+            *(f"--{name}={SETTINGS[name]}" for name in ALONE),
+            "postgres",
+            cwd=self.directory,
+            account=account,
+            limit_s=RECOVER_LIMIT_S,
+            given="".join(f"{self._new_password(role)};\n" for role in ROLES),
+        )
+        if done.returncode != 0:
+            last = "\n".join(done.stderr.splitlines()[-LOG_LINES_SHOWN:])
+            raise CannotStart(f"PostgreSQL cannot recover {self.data}:\n{last}")
 
     def stop(self) -> None:
         """The server is down: open transactions are rolled back, nothing committed is lost."""
@@ -136,8 +180,7 @@ class Cluster:
 
     def _initialise(self, account: Account | None) -> None:
         """A new cluster in place: made aside and renamed, so that a killed start leaves no half."""
-        for role in (ADMIN, OWNER, SERVICE):
-            write_secret(self.directory / f"{role}.password", secrets.token_urlsafe(24))
+        self._make_passwords()
         # A fresh name each time: an orphaned initdb may still write into the last one.
         aside = self.directory / f"aside-{uuid.uuid4().hex}"
         aside.mkdir(mode=0o700)
@@ -167,6 +210,21 @@ class Cluster:
             raise CannotStart(f"initdb failed in {aside}: {done.stderr or done.stdout}")
         (aside / "pgdata").rename(self.data)
         shutil.rmtree(aside)
+
+    def _make_passwords(self) -> None:
+        for role in ROLES:
+            write_secret(self.directory / f"{role}.password", secrets.token_urlsafe(24))
+
+    def _new_password(self, role: str) -> str:
+        statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
+        return statement.format(sql.Identifier(role), self.password(role)).as_string()
+
+    def _refuse_half_restored(self) -> None:
+        for half in self.directory.glob(f"{RESTORING}*"):
+            raise CannotStart(
+                f"a restore into {self.directory} was not finished: run `billing-ledger restore` "
+                f"again, or remove {half} to begin with an empty ledger"
+            )
 
     def _refuse_other_major(self, install: Path) -> None:
         made_by = (self.data / "PG_VERSION").read_text().strip()

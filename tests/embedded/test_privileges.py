@@ -70,7 +70,7 @@ def test_as_root_a_directory_out_of_reach_is_refused(directory: Path) -> None:
 
 @as_root
 def test_an_ordinary_user_has_a_server(directory: Path) -> None:
-    """Run by an ordinary user, everything is that user's: the server, the data, the passwords."""
+    """Run by an ordinary user, all is that user's: server, data, passwords, and a copy of them."""
     python, packages = ordinary_python(directory)
     home = directory / "home"
     home.mkdir()
@@ -92,7 +92,12 @@ def test_an_ordinary_user_has_a_server(directory: Path) -> None:
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT current_user").fetchone() == ("billing_owner",)
     assert set(postmaster(home / "ledger").uids()) == {NOBODY}
-    assert {path.stat().st_uid for path in (home / "ledger").iterdir()} == {NOBODY}
+    assert user.stdin
+    user.stdin.write("copy\n")
+    user.stdin.flush()
+    assert user.stdout.readline() == "done copy\n"
+    assert (home / "copy" / "pgdata" / "PG_VERSION").exists()
+    assert {path.stat().st_uid for path in home.rglob("*")} == {NOBODY}
     user.communicate(timeout=30)
     assert living(home) == []
 

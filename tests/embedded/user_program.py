@@ -9,7 +9,13 @@ import os
 import sys
 from pathlib import Path
 
+import psycopg
+
 from api.embedded import CannotStart, EmbeddedServer, start
+from api.embedded.aside import made_aside, settle
+from api.embedded.binaries import find_install
+from api.embedded.cluster import Cluster
+from api.embedded.copying import copying, verify
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -41,7 +47,23 @@ def obey(order: str, server: EmbeddedServer, directory: Path) -> None:
     elif order == "come again, and collect garbage":
         start(directory)
         gc.collect()
+    elif order == "copy":
+        copy(server, directory.with_name("copy"))
     print(f"done {order}", flush=True)
+
+
+def copy(server: EmbeddedServer, to: Path) -> None:
+    """A copy of the server is another directory's, and its owner is let in."""
+    install = find_install(None)
+    with made_aside(to, install) as aside:
+        into, log = aside / "pgdata", aside / "log"
+        with copying(install, server.admin_url(), into, name="copy", log=log) as process:
+            process.wait()
+        verify(install, into)
+        Cluster(aside, install).recover_copy()
+        settle(aside)
+    with start(to) as copied:
+        psycopg.connect(copied.owner_url("postgres")).close()
 
 
 if __name__ == "__main__":
