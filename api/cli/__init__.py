@@ -9,7 +9,10 @@ from collections.abc import Sequence
 import psycopg
 
 from api import logs, settings
+from api.backups.restoring import CannotRestore
+from api.backups.taking import CannotBackUp
 from api.cli import (
+    backup,
     close_month,
     demo,
     doctor,
@@ -18,11 +21,13 @@ from api.cli import (
     migrate,
     rebuild,
     replay,
+    restore,
     serve,
     tokens,
 )
 from api.cli.screen import REFUSED, Misuse, Refused, Screen
 from api.embedded import CannotStart
+from api.embedded.aside import NotEmpty
 from api.sample_loading import SampleRefused
 from api.serving.service import CannotServe
 from api.settings import InvalidSetting
@@ -39,9 +44,24 @@ from projections.follower import ViewBehind
 from projections.rebuild import CannotSwap, RebuildRunning
 
 MISUSE = 2
-COMMANDS = (serve, demo, imports, close_month, replay, rebuild, migrate, logins, tokens, doctor)
+COMMANDS = (
+    serve,
+    demo,
+    imports,
+    close_month,
+    replay,
+    rebuild,
+    migrate,
+    logins,
+    tokens,
+    doctor,
+    backup,
+    restore,
+)
 
 _SAYS_ALL = (
+    CannotBackUp,
+    CannotRestore,
     CannotServe,
     CannotStart,
     CannotSwap,
@@ -49,6 +69,7 @@ _SAYS_ALL = (
     LedgerClosed,
     MigrationChanged,
     NoOwner,
+    NotEmpty,
     RebuildRunning,
     Refused,
     SampleRefused,

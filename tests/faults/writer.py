@@ -23,13 +23,17 @@ AT_ONCE = 25
 
 
 class Acknowledged(msgspec.Struct):
-    """What a writer was told of one of its requests: versions when accepted, else the code."""
+    """What a writer was told of one of its requests: versions when accepted, else the code.
+
+    `at` is when it had been told, in seconds since 1970.
+    """
 
     key: str
     account_number: str
     first_version: int = 0
     last_version: int = 0
     code: str = ""
+    at: float = 0.0
 
 
 def read_journal(path: Path) -> dict[str, Acknowledged]:
@@ -65,9 +69,9 @@ def main(directory: str, database: str, seed: int, journal: Path) -> None:
 
 def note(out: int, pending: list[Request], outcomes: list[Outcome]) -> None:
     """Writes the acknowledgements in one go."""
-    lines = []
+    lines, at = [], time.time()
     for request, outcome in zip(pending, outcomes, strict=True):
-        acknowledged = Acknowledged(key=request.key, account_number=request.account_number)
+        acknowledged = Acknowledged(key=request.key, account_number=request.account_number, at=at)
         if isinstance(outcome, Accepted):
             acknowledged.last_version = outcome.version
             acknowledged.first_version = outcome.version - len(outcome.events) + 1
