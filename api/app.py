@@ -17,9 +17,11 @@ from api.routes.commands import command_operations
 from api.routes.feed import feed_operations
 from api.routes.health import health_operations
 from api.routes.lists import list_operations
+from api.routes.me import me_operations
 from api.routes.month_ends import month_end_operations
 from api.routes.openapi import openapi_operation
 from api.routes.regions import region_operations
+from api.routes.second_factor import second_factor_operations
 from api.routes.sign_in import sign_in_operations
 from api.routes.summary import summary_operation, summary_route
 from api.wiring import Doors
@@ -57,6 +59,8 @@ def operations(doors: Doors) -> list[Operation]:
     found = [
         *sign_in_operations(doors.sign_in),
         *region_operations(tuple(database.region for database in doors.databases)),
+        *me_operations(doors.regions, doors.passwords),
+        *second_factor_operations(doors.regions, doors.passwords),
         summary_operation(_summaries(doors)),
         *account_operations(doors.regions),
         *list_operations(doors.regions),

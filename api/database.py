@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -33,6 +33,13 @@ class TooSlow(Exception):
 
 class PoolBusy(Exception):
     """Too many wait for a line of the pool already."""
+
+
+class Asks(Protocol):
+    """A transaction, or what runs a statement as one of its own."""
+
+    async def rows(self, statement: bytes, given: Given) -> list[TupleRow]:
+        """What the statement answers."""
 
 
 class Transaction:

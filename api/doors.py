@@ -12,7 +12,7 @@ from api.feed import Feed
 from api.heads import HeadWatch
 from api.reads import SummaryReader
 from api.regions import Region
-from api.security.roles import REGISTRAR
+from api.security.roles import REGISTRAR, SIGN_IN
 from ledger.closing import MonthEnds
 from ledger.commands import Request
 from ledger.store.committer import Ledger
@@ -22,6 +22,7 @@ from ledger.store.roles import READER
 
 READING_LINES = 4
 KEEPING_LINES = 1
+SIGNING_LINES = 1
 FEED_LINES = 2
 """Of their own: who catches up on years of events does not keep account reads waiting."""
 
@@ -51,6 +52,7 @@ class RegionDoor:
         self.summaries = summaries
         self.reading = LinePool(database.service_url, READER, READING_LINES)
         self.keeping = LinePool(database.service_url, REGISTRAR, KEEPING_LINES)
+        self.signing = LinePool(database.service_url, SIGN_IN, SIGNING_LINES)
         self.cursor_key = CursorKey(self.reading)
         self.feed = Feed(database.region.code, LinePool(database.service_url, READER, FEED_LINES))
         self.watch = HeadWatch(self.feed, closing)
@@ -87,6 +89,7 @@ class RegionDoor:
         await self.summaries.close()
         await self.reading.close()
         await self.keeping.close()
+        await self.signing.close()
         await self.watch.close()
         await self.feed.close()
 

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from psycopg.rows import TupleRow
 
-from api.database import Given, Transaction
+from api.database import Asks, Transaction
 from api.problems import Problem
 from api.security.scope import Permission
 from api.security.tokens import digest, region_of
@@ -95,13 +94,6 @@ def bearer(authorization: str, is_served: Callable[[str], bool]) -> tuple[str, b
     if region is None or not is_served(region):
         raise unauthenticated()
     return region, digest(token.strip())
-
-
-class Asks(Protocol):
-    """A transaction, or what runs a statement as one of its own."""
-
-    async def rows(self, statement: bytes, given: Given) -> list[TupleRow]:
-        """What the statement answers."""
 
 
 async def enter(

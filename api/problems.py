@@ -115,9 +115,15 @@ CODES: Mapping[str, tuple[int, str]] = {
     "malformed_json": (400, "The body is not JSON"),
     "unauthenticated": (401, "Not signed in"),
     "sign_in_failed": (401, "Sign-in failed"),
+    "second_factor_required": (401, "A code is needed too"),
+    "second_factor_failed": (401, "The code is wrong"),
     "forbidden": (403, "Not allowed"),
+    "wrong_password": (403, "The password is wrong"),
+    "wrong_code": (403, "The code is wrong"),
     "not_found": (404, "There is nothing here"),
     "method_not_allowed": (405, "The method is not allowed"),
+    "second_factor_exists": (409, "There is a second factor already"),
+    "second_factor_missing": (409, "There is no second factor"),
     "payload_too_large": (413, "The body is too large"),
     "unsupported_media_type": (415, "The body is not in a form that is read"),
     "invalid_request": (422, "The request is not valid"),
@@ -175,6 +181,12 @@ def details_of(problem: Problem, correlation_id: str) -> ProblemDetails:
         correlation_id=correlation_id,
         errors=problem.errors,
     )
+
+
+def invalid_field(pointer: str, message: str, code: str = "invalid") -> Problem:
+    """The problem of one field of a body; `pointer` is its JSON pointer."""
+    error = FieldError(pointer=pointer, code=code, message=message)
+    return Problem("invalid_request", f"{pointer}: {message}", errors=[error])
 
 
 def body_of(problem: Problem, correlation_id: str) -> bytes:

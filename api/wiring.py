@@ -14,7 +14,6 @@ from api.database import Line
 from api.doors import RegionDoor
 from api.reads import SummaryReader
 from api.security.passwords import PasswordPool
-from api.security.roles import SIGN_IN
 from api.security.sign_in import SignIn
 from api.settings import Region, Settings
 from ledger.closing import MonthEnds
@@ -180,11 +179,7 @@ class Doors:
         self.databases = databases
         self.closing = asyncio.Event()
         """Set before the process ends: what would never end by itself does then."""
-        self._passwords = PasswordPool()
-        self._sign_in_lines = {
-            database.region.code: Line(database.service_url, SIGN_IN) for database in databases
-        }
-        self.sign_in = SignIn(self._sign_in_lines, self._passwords)
+        self.passwords = PasswordPool()
         self.regions = {
             database.region.code: RegionDoor(
                 database,
@@ -195,12 +190,13 @@ class Doors:
             )
             for database in databases
         }
+        self.sign_in = SignIn(
+            {code: door.signing for code, door in self.regions.items()}, self.passwords
+        )
 
     async def close(self) -> None:
         """What is under way is done, and no connection is left."""
-        self._passwords.close()
-        for line in self._sign_in_lines.values():
-            await line.close()
+        self.passwords.close()
         for door in self.regions.values():
             await door.close()
 

@@ -1,4 +1,4 @@
-"""POST /v1/sign-in: region, identifier and password for a token."""
+"""POST /v1/sign-in: region, identifier and password, and a code where one is needed, for a token."""
 
 from typing import Annotated, Any
 
@@ -7,15 +7,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import logs
+from api.asking import private, source_of
 from api.body import read_json
-from api.operations import JSON, Operation
+from api.operations import Operation
 from api.problems import Problem
+from api.routes.faults import busy, throttled
 from api.security.passwords import PASSWORD_CHARS_MAX, PoolFull
 from api.security.scope import PUBLIC
-from api.security.sign_in import Credentials, SignedIn, SignIn, Throttled, WrongCredentials
+from api.security.sign_in import (
+    Credentials,
+    SecondFactorFailed,
+    SecondFactorRequired,
+    SignedIn,
+    SignIn,
+    Throttled,
+    WrongCredentials,
+)
 
-BUSY_RETRY_S = 2
 _FAILED = "no login of that region has that identifier and password"
+_CODE_NEEDED = "send the same again with `code`: of the second factor, or a recovery code"
 
 
 class SignInBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,7 +38,6 @@ class SignInBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _decoder = msgspec.json.Decoder(SignInBody)
-_encoder = msgspec.json.Encoder()
 
 
 def sign_in_operations(sign_in: SignIn) -> list[Operation]:
@@ -36,29 +45,34 @@ def sign_in_operations(sign_in: SignIn) -> list[Operation]:
 
     async def handle(request: Request) -> Response:
         body = await read_json(request, _decoder)
-        source = request.client.host if request.client else ""
         given = Credentials(
-            region=body.region, identifier=body.identifier, password=body.password, source=source
+            region=body.region,
+            identifier=body.identifier,
+            password=body.password,
+            source=source_of(request),
+            code=body.code,
         )
-        signed_in = await _attempt(sign_in, given, request.scope["correlation_id"])
-        return Response(
-            _encoder.encode(signed_in),
-            media_type=JSON,
-            headers={"Cache-Control": "no-store"},
-        )
+        return private(await _attempt(sign_in, given, request.scope["correlation_id"]))
 
     return [
         Operation(
             method="POST",
             path="/v1/sign-in",
             name="sign_in",
-            says="A session's token, for `Authorization: Bearer`",
+            says="Open a session; its token is for `Authorization: Bearer`",
             tag="public",
             permission=PUBLIC,
             handle=handle,
             body=SignInBody,
             replies={200: SignedIn},
-            problems=(400, 401, 413, 415, 422, 429),
+            codes=(
+                *("sign_in_failed", "second_factor_required", "second_factor_failed"),
+                "too_many_requests",
+            ),
+            details=(
+                "A login with a second factor that sent the right password and no `code` gets "
+                "`second_factor_required`. Sessions end after twelve hours, and two without use."
+            ),
         )
     ]
 
@@ -75,12 +89,16 @@ async def _attempt(sign_in: SignIn, given: Credentials, correlation_id: str) -> 
     except WrongCredentials:
         logs.event("sign_in_failed", **known)
         raise Problem("sign_in_failed", _FAILED) from None
-    except Throttled as throttled:
+    except SecondFactorRequired:
+        logs.event("second_factor_asked", **known)
+        raise Problem("second_factor_required", _CODE_NEEDED) from None
+    except SecondFactorFailed:
+        logs.event("second_factor_failed", **known)
+        raise Problem("second_factor_failed", "the code is wrong, or was used before") from None
+    except Throttled as fault:
         logs.event("sign_in_throttled", **known)
-        wait = {"Retry-After": str(throttled.wait_s)}
-        raise Problem("too_many_requests", str(throttled), headers=wait) from None
+        raise throttled(fault) from None
     except PoolFull:
-        wait = {"Retry-After": str(BUSY_RETRY_S)}
-        raise Problem("overloaded", "too many sign-ins at once", headers=wait) from None
+        raise busy() from None
     logs.event("signed_in", role=signed_in.role, **known)
     return signed_in

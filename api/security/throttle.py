@@ -7,12 +7,24 @@ WINDOW_S = 15 * 60
 TRIES_OF_ACCOUNT_AND_SOURCE = 10
 TRIES_OF_SOURCE = 300
 """A source may be an office of many customers."""
+TRIES_OF_LOGIN = 10
+"""Of what is asked of whoever has the password or a session already, wherever it is sent from."""
 _IPV6_PREFIX = 64  # what one subscriber has
 
 
 def account_and_source(region: str, identifier: str, source: str) -> bytes:
     """The bucket of one identifier tried from one source."""
     return _bucket("account", region, identifier, _network(source))
+
+
+def own_password(region: str, login: str) -> bytes:
+    """The bucket of passwords tried by whoever is signed in as that login."""
+    return _bucket("own password", region, login)
+
+
+def second_factor(region: str, login: str) -> bytes:
+    """The bucket of codes tried by whoever has that login's password."""
+    return _bucket("second factor", region, login)
 
 
 def source_alone(source: str) -> bytes:

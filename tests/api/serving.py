@@ -76,11 +76,33 @@ class Service:
         headers = {"Content-Type": "application/json", "X-Forwarded-For": source}
         return self.ask(path, method="POST", headers=headers, body=json.dumps(body).encode())
 
+    def send(
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        body: object = None,
+        *,
+        key: str | None = None,
+    ) -> Answer:
+        """The answer to a request with a JSON body, if any, and an Idempotency-Key, if any."""
+        headers = {"Idempotency-Key": key} if key else {}
+        if body is None:
+            return self.ask(path, token, method=method, headers=headers)
+        headers["Content-Type"] = "application/json"
+        return self.ask(path, token, method=method, headers=headers, body=json.dumps(body).encode())
+
     def sign_in(
-        self, identifier: str, password: str, *, region: str = "us", source: str = "127.0.0.1"
+        self,
+        identifier: str,
+        password: str,
+        *,
+        region: str = "us",
+        source: str = "127.0.0.1",
+        code: str | None = None,
     ) -> Answer:
         given = {"region": region, "identifier": identifier, "password": password}
-        return self.post("/v1/sign-in", given, source)
+        return self.post("/v1/sign-in", {**given, "code": code} if code else given, source)
 
     def token(self, identifier: str, password: str, *, region: str = "us") -> str:
         answer = self.sign_in(identifier, password, region=region)

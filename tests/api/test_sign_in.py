@@ -197,7 +197,7 @@ def test_no_secret_is_stored_or_logged(service: Service, us: Database) -> None:
             str(
                 owner.execute(f"SELECT t::text FROM access.{table} AS t".encode()).fetchall()
             ).encode()
-            for table in ("login", "identifier", "session", "token", "throttle")
+            for table in ("login", "identifier", "session", "token", "throttle", "recovery_code")
         )
     logged = service.errors.read_bytes()
     assert b"sign_in_failed" in logged
