@@ -20,6 +20,7 @@ from api.routes.lists import list_operations
 from api.routes.me import me_operations
 from api.routes.month_ends import month_end_operations
 from api.routes.openapi import openapi_operation
+from api.routes.password_resets import password_reset_operations
 from api.routes.regions import region_operations
 from api.routes.second_factor import second_factor_operations
 from api.routes.sign_in import sign_in_operations
@@ -59,6 +60,7 @@ def operations(doors: Doors) -> list[Operation]:
     found = [
         *sign_in_operations(doors.sign_in),
         *region_operations(tuple(database.region for database in doors.databases)),
+        *password_reset_operations(doors.resets),
         *me_operations(doors.regions, doors.passwords),
         *second_factor_operations(doors.regions, doors.passwords),
         summary_operation(_summaries(doors)),

@@ -21,6 +21,7 @@ LAG_EVENTS_MAX = 100_000
 LAG_S_MAX = 30.0
 STILL_S_MAX = 300.0
 """How long an unfinished month end may stand still."""
+MAIL_S_MAX = 15 * 60.0
 _SQL = load("api", "checkup.sql")
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -53,6 +54,21 @@ def checkup(database: Database) -> list[Finding]:
         says = f"{_short(fault)}: has `billing-ledger migrate` been run?"
         found.append(Finding("schema", False, says))
     return found
+
+
+def outbox(database: Database, *, is_sent: bool) -> Finding:
+    """Whether mails go out; `is_sent`: there is a mail server to send them by."""
+    try:
+        with _connect(acting_as(database.service_url, READER)) as connection:
+            mails, oldest_s = connection.execute(_SQL["outbox"]).fetchone() or (0, 0.0)
+    except psycopg.Error as fault:
+        return Finding("mail", False, _short(fault), stops=False)
+    assert isinstance(oldest_s, float)
+    if not is_sent:
+        says = f"BILLING_LEDGER_SMTP_URL is not set: {mails} mails wait"
+        return Finding("mail", mails == 0, says, stops=False)
+    says = f"{mails} mails wait" + (f", the oldest for {oldest_s:.0f} s" if mails else "")
+    return Finding("mail", oldest_s <= MAIL_S_MAX, says, stops=False)
 
 
 def hindrances(database: Database) -> list[Finding]:

@@ -24,3 +24,7 @@ FROM ledger.month_end AS m
 WHERE m.finished_at IS NULL
 GROUP BY m.period
 ORDER BY m.period;
+
+-- name: outbox
+-- How many mails wait, and for how many seconds the oldest of them has.
+SELECT w.mails, w.oldest_s FROM access.mails_waiting() AS w;

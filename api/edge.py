@@ -22,6 +22,7 @@ from api.problems import (
     problem_of,
     problem_of_status,
 )
+from api.security.tokens import without_tokens
 from ledger.errors import Refusal
 from ledger.store.faults import LedgerClosed, StoreUnavailable
 
@@ -82,7 +83,7 @@ class Edge:
                 "request",
                 level=logging.ERROR if status >= 500 else logging.INFO,
                 method=scope["method"],
-                path=scope["path"],
+                path=without_tokens(scope["path"]),
                 status=status,
                 ms=round((time.perf_counter() - started) * 1000, 1),
                 correlation_id=correlation_id,

@@ -121,6 +121,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "wrong_password": (403, "The password is wrong"),
     "wrong_code": (403, "The code is wrong"),
     "not_found": (404, "There is nothing here"),
+    "reset_unknown": (404, "The link is good for nothing"),
     "method_not_allowed": (405, "The method is not allowed"),
     "second_factor_exists": (409, "There is a second factor already"),
     "second_factor_missing": (409, "There is no second factor"),

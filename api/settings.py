@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from api.mail import MailServer, mail_server
 from api.regions import (
     DEFAULT_REGIONS,
     Contact,
@@ -29,6 +30,7 @@ VARIABLES = (
     "BILLING_LEDGER_REGION",
     "DATABASE_URL",
     "DATABASE_OWNER_URL",
+    "BILLING_LEDGER_SMTP_URL",
 )
 """Every variable that is read as a setting; docs/settings.md describes each."""
 
@@ -58,6 +60,8 @@ class Settings:
     """Prefix of this machine's PostgreSQL for the embedded server; None: the wheel's."""
     regions: tuple[Region, ...]
     """What is served, at least one."""
+    mail: MailServer | None
+    """What mails are sent by; None: they wait in the outbox."""
 
     def region(self, code: str) -> Region:
         """The region of that code; raises KeyError."""
@@ -80,6 +84,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         data=Path(data) if data else _conventional_data_directory(environment),
         postgres=Path(postgres) if postgres else None,
         regions=_regions(found),
+        mail=_mail_server(found.get("BILLING_LEDGER_SMTP_URL")),
     )
 
 
@@ -87,6 +92,13 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
         raise InvalidSetting("PORT", text, "is not a port from 1 to 65535")
     return int(text)
+
+
+def _mail_server(url: str | None) -> MailServer | None:
+    try:
+        return mail_server(url) if url else None
+    except ValueError as fault:
+        raise InvalidSetting("BILLING_LEDGER_SMTP_URL", url or "", str(fault)) from None
 
 
 def _conventional_data_directory(environment: Mapping[str, str]) -> Path:

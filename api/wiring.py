@@ -14,6 +14,7 @@ from api.database import Line
 from api.doors import RegionDoor
 from api.reads import SummaryReader
 from api.security.passwords import PasswordPool
+from api.security.resets import Resets
 from api.security.sign_in import SignIn
 from api.settings import Region, Settings
 from ledger.closing import MonthEnds
@@ -190,9 +191,9 @@ class Doors:
             )
             for database in databases
         }
-        self.sign_in = SignIn(
-            {code: door.signing for code, door in self.regions.items()}, self.passwords
-        )
+        signing = {code: door.signing for code, door in self.regions.items()}
+        self.sign_in = SignIn(signing, self.passwords)
+        self.resets = Resets(signing, self.passwords)
 
     async def close(self) -> None:
         """What is under way is done, and no connection is left."""

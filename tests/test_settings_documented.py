@@ -71,6 +71,20 @@ zone = "America/New_York"
             {"DATABASE_URL": "postgresql://a@b/c", "BILLING_LEDGER_REGIONS": "r.toml"},
             "DATABASE_URL=postgresql://a@b/c",
         ),
+        ({"BILLING_LEDGER_SMTP_URL": "mail"}, "BILLING_LEDGER_SMTP_URL=mail"),
+        ({"BILLING_LEDGER_SMTP_URL": "smtp://m"}, "BILLING_LEDGER_SMTP_URL=smtp://m"),
+        (
+            {"BILLING_LEDGER_SMTP_URL": "http://m?from=a@b"},
+            "BILLING_LEDGER_SMTP_URL=http://m?from=a@b",
+        ),
+        (
+            {"BILLING_LEDGER_SMTP_URL": "smtp://m:x?from=a"},
+            "BILLING_LEDGER_SMTP_URL=smtp://m:x?from=a",
+        ),
+        (
+            {"BILLING_LEDGER_SMTP_URL": "smtp://m?from=a"},
+            "BILLING_LEDGER_SMTP_URL=smtp://m?from=a",
+        ),
         ({"BILLING_LEDGER_REGIONS": "/nowhere.toml"}, "BILLING_LEDGER_REGIONS=/nowhere.toml"),
     ],
 )
@@ -114,4 +128,37 @@ def test_no_password_in_a_message(url: str) -> None:
     """A refused address is shown without its password."""
     with pytest.raises(InvalidSetting) as refused:
         load({"DATABASE_URL": url})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_mail_server_is_read_from_its_url() -> None:
+    """Ports by default, credentials percent-decoded, and the documented example as it stands."""
+    [example] = re.findall(r"`(smtp://[^`]*)`", PAGE)
+    documented = load({"BILLING_LEDGER_SMTP_URL": example}).mail
+    assert documented is not None
+    assert ("mail.example.com", 587, "billing@example.com", "user", "password", False) == (
+        documented.host,
+        documented.port,
+        documented.sender,
+        documented.user,
+        documented.password,
+        documented.is_tls,
+    )
+    odd = load({"BILLING_LEDGER_SMTP_URL": "smtps://a%40b:p%3Aq@[::1]?from=a%2Bb@c.example"}).mail
+    assert odd is not None
+    assert ("::1", 465, "a+b@c.example", "a@b", "p:q", True) == (
+        odd.host,
+        odd.port,
+        odd.sender,
+        odd.user,
+        odd.password,
+        odd.is_tls,
+    )
+    assert load({}).mail is None
+
+
+def test_no_password_of_a_mail_server_in_a_message() -> None:
+    """A refused mail server is shown without its password."""
+    with pytest.raises(InvalidSetting) as refused:
+        load({"BILLING_LEDGER_SMTP_URL": "smtp://user:hunter2@mail.example.com"})
     assert "hunter2" not in str(refused.value)

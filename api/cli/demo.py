@@ -9,6 +9,7 @@ import msgspec
 from api.cli.regional import add_json, fit_databases
 from api.cli.screen import Screen
 from api.cli.serve import add_workers
+from api.mail import MailServer
 from api.sample.customers import SAMPLE_REGIONS
 from api.sample_loading import Loaded, load_sample
 from api.serving import service
@@ -36,7 +37,7 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
         service.listen(settings.host, settings.port) as listening,
         fit_databases(settings) as databases,
     ):
-        _serve(databases, listening, given.workers, stopping, screen)
+        _serve(databases, listening, given.workers, settings.mail, stopping, screen)
     return 0
 
 
@@ -44,6 +45,7 @@ def _serve(
     databases: tuple[Database, ...],
     listening: socket.socket,
     workers: int,
+    mail: MailServer | None,
     stopping: Event,
     screen: Screen,
 ) -> None:
@@ -58,7 +60,14 @@ def _serve(
         if not stopping.is_set():
             _tell(url, loaded, screen)
 
-    service.run(databases, listening, workers=workers, stopping=stopping, meanwhile=meanwhile)
+    service.run(
+        databases,
+        listening,
+        workers=workers,
+        mail=mail,
+        stopping=stopping,
+        meanwhile=meanwhile,
+    )
 
 
 def _tell(url: str, loaded: Loaded, screen: Screen) -> None:

@@ -2,17 +2,19 @@
 
 import argparse
 
-from api.checkup import checkup
+from api.checkup import Finding, checkup, outbox
 from api.cli.regional import add_json, add_region, chosen
 from api.cli.screen import REFUSED, Screen
 from api.settings import VARIABLES, Settings
-from api.wiring import databases
+from api.wiring import Database, databases
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Makes the command known."""
     parser = commands.add_parser(
-        "doctor", help="check settings, roles, schema, lag, parked accounts", allow_abbrev=False
+        "doctor",
+        help="check settings, roles, schema, lag, parked accounts, mail",
+        allow_abbrev=False,
     )
     add_region(parser)
     add_json(parser)
@@ -27,7 +29,7 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
     wrong = 0
     with databases(settings) as found:
         for database in found:
-            for finding in checkup(database):
+            for finding in _findings(database, settings):
                 wrong += not finding.ok
                 mark = "ok   " if finding.ok else "WRONG"
                 screen.say(f"{mark} {database.region.code}: {finding.name}: {finding.says}")
@@ -40,3 +42,11 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
                     }
                 )
     return REFUSED if wrong else 0
+
+
+def _findings(database: Database, settings: Settings) -> list[Finding]:
+    """What was found of a region, and of its mail once its database can be asked."""
+    found = checkup(database)
+    if all(finding.ok or not finding.stops for finding in found):
+        found.append(outbox(database, is_sent=settings.mail is not None))
+    return found

@@ -7,11 +7,9 @@ from collections.abc import Callable
 from api.cli.regional import add_json, add_region, fit_database
 from api.cli.screen import REFUSED, Misuse, Screen
 from api.security.logins import CannotMakeLogin, NewLogin, Registrar
-from api.security.passwords import PASSWORD_CHARS_MAX, generate_password
+from api.security.passwords import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, generate_password
 from api.security.scope import ROLES
 from api.settings import Settings
-
-PASSWORD_CHARS_MIN = 10
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -24,6 +22,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     create.add_argument(
         "--account", action="append", default=[], help="a customer's account; may be repeated"
     )
+    create.add_argument("--email", help="where a link for a new password is mailed to")
     _add_password(create)
     reset = _action(actions, "reset", _reset, "a new password; unlocks, and signs out everywhere")
     reset.add_argument("identifier", help="client ID or account number")
@@ -69,6 +68,7 @@ def _create(given: argparse.Namespace, registrar: Registrar, screen: Screen) -> 
         password=password,
         client_id=given.client_id,
         account_numbers=tuple(given.account),
+        email=given.email,
     )
     try:
         created = registrar.create(login)

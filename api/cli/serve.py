@@ -52,6 +52,7 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
             databases,
             listening,
             workers=given.workers,
+            mail=settings.mail,
             stopping=stopping,
             meanwhile=meanwhile,
         )

@@ -8,6 +8,7 @@ import msgspec
 import psycopg
 from psycopg.rows import scalar_row
 
+from api.security.addresses import is_address
 from api.security.passwords import hash_password, is_right
 from api.security.roles import REGISTRAR
 from api.security.scope import Role
@@ -32,6 +33,7 @@ class NewLogin(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str | None = None
     account_numbers: tuple[str, ...] = ()
     must_change_password: bool = True
+    email: str | None = None
 
 
 class Registrar:
@@ -50,7 +52,7 @@ class Registrar:
         _refuse_odd(login)
         ids = [account_id(self._region, number) for number in login.account_numbers]
         outcome = self._ask(
-            "create_login",
+            "make_login",
             id=uuid4(),
             role=login.role,
             password_hash=hash_password(login.password),
@@ -59,6 +61,7 @@ class Registrar:
             lanes=[lane_of(id) for id in ids],
             account_ids=ids,
             account_numbers=list(login.account_numbers),
+            email=login.email,
         )
         if outcome == "account_unknown":
             numbers = ", ".join(login.account_numbers)
@@ -124,5 +127,7 @@ def _refuse_odd(login: NewLogin) -> None:
     for name in names:
         if not normalised(name):
             raise CannotMakeLogin(f"{name!r} is not 1 to 64 of A-Z a-z 0-9 . _ : -")
+    if login.email is not None and not is_address(login.email):
+        raise CannotMakeLogin(f"{login.email!r} is not a mail address in ASCII such as a@b.example")
     if (login.role == "customer") != bool(login.account_numbers):
         raise CannotMakeLogin("customers have accounts of their own, and nobody else has")

@@ -1,10 +1,10 @@
 -- Statements of whoever keeps logins and tokens, run as billing_registrar.
 
--- name: create_login
+-- name: make_login
 -- What became of making a login.
-SELECT access.create_login(
+SELECT access.make_login(
     %(id)s, %(role)s, %(password_hash)s, %(must_change)s, %(client_id)s,
-    %(lanes)s::int[], %(account_ids)s::uuid[], %(account_numbers)s::text[]
+    %(lanes)s::int[], %(account_ids)s::uuid[], %(account_numbers)s::text[], %(email)s
 );
 
 -- name: reset_login

@@ -17,6 +17,11 @@ def account_and_source(region: str, identifier: str, source: str) -> bytes:
     return _bucket("account", region, identifier, _network(source))
 
 
+def reset_asked(region: str, identifier: str, source: str) -> bytes:
+    """The bucket of resets asked for one identifier from one source."""
+    return _bucket("reset", region, identifier, _network(source))
+
+
 def own_password(region: str, login: str) -> bytes:
     """The bucket of passwords tried by whoever is signed in as that login."""
     return _bucket("own password", region, login)

@@ -1,10 +1,13 @@
-"""The follower's process: threads that keep each region's views up with the log and close its months."""
+"""The follower's process: threads that keep up each region's views, close its months, send its mail."""
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 from api import logs
+from api.mail import MailServer
+from api.mailing import Mailing
 from api.serving.month_ends import close_months
 from api.wiring import READ_MODELS, Database
 from projections.model import ReadModel
@@ -17,8 +20,11 @@ class FollowerDied(Exception):
     """A follower gave up; its process ends, so that the parent starts a fresh one."""
 
 
-def follow(databases: tuple[Database, ...]) -> None:
-    """Follows until told to stop by SIGTERM or SIGINT; raises FollowerDied when a thread gave up."""
+def follow(databases: tuple[Database, ...], mail: MailServer | None, url: str) -> None:
+    """Follows until told to stop by SIGTERM or SIGINT; raises FollowerDied when a thread gave up.
+
+    With a mail server, mails are sent too; `url` is where the service is reached.
+    """
     stopping, died = threading.Event(), threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -27,19 +33,22 @@ def follow(databases: tuple[Database, ...]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
 
-    def run(database: Database, model: ReadModel) -> None:
+    def run(database: Database, does: str, work: Callable[[threading.Event], None]) -> None:
         try:
-            database.follower(model).run(stopping)
+            work(stopping)
         except BaseException:
-            logs.fault("follower_died", region=database.region.code, read_model=model.name)
+            logs.fault("follower_died", region=database.region.code, does=does)
             died.set()
             raise
 
-    threads = [
-        threading.Thread(target=run, args=(database, model), daemon=True)
-        for database in databases
-        for model in READ_MODELS
-    ] + [
+    def follow_with(database: Database, model: ReadModel) -> Callable[[threading.Event], None]:
+        return lambda until: database.follower(model).run(until)
+
+    works = [(d, model.name, follow_with(d, model)) for d in databases for model in READ_MODELS]
+    if mail is not None:
+        works += [(d, "mail", Mailing(d.region, d.service_url, mail, url).run) for d in databases]
+    threads = [threading.Thread(target=run, args=work, daemon=True) for work in works]
+    threads += [
         threading.Thread(target=close_months, args=(database, stopping), daemon=True)
         for database in databases
     ]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from api.checkup import hindrances
+from api.mail import MailServer
 from api.serving.children import Children, Work
 from api.serving.follow import follow
 from api.serving.worker import work
@@ -89,10 +90,13 @@ def run(
     listening: socket.socket,
     *,
     workers: int,
+    mail: MailServer | None,
     stopping: threading.Event,
     meanwhile: Callable[[str], None],
 ) -> None:
     """Serves until `stopping` is set, then lets workers answer what they have and followers end.
+
+    Without a mail server mails wait in the outbox.
 
     `meanwhile` runs in a thread once the children run, and is given the address to ask at; what it
     raises ends the service and is raised again.
@@ -101,7 +105,7 @@ def run(
     children = Children(
         [
             *(Work(f"worker-{n}", work, (databases, listening)) for n in range(1, workers + 1)),
-            Work("follower", follow, (databases,)),
+            Work("follower", follow, (databases, mail, url_of(host, port))),
         ]
     )
     failed: list[BaseException] = []

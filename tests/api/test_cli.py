@@ -123,10 +123,11 @@ def test_migrate_needs_an_owner(database: Database, tmp_path: Path) -> None:
 
 
 def test_doctor_finds_nothing_wrong(migrated: Run) -> None:
-    """Roles, region, schema, views, lag and parked accounts are looked at."""
+    """Roles, region, schema, views, lag, parked accounts and mail are looked at."""
     done = migrated("doctor", "--json")
     assert done.code == 0, done
-    names = {"database", "role", "region", "schema", "views", "follower", "parked", "month_end"}
+    names = {"database", "role", "region", "schema", "views", "follower", "parked"}
+    names |= {"month_end", "mail"}
     assert names == {one["name"] for one in done.lines}
     assert all(one["ok"] for one in done.lines)
 
@@ -153,6 +154,29 @@ def test_doctor_finds_what_is_wrong(migrated: Run, database: Database, tmp_path:
             assert (1, "1 parked accounts") == (done.code, by_name(done)["parked"]["says"])
         finally:
             connection.execute(b"DELETE FROM receivables.parked")
+
+        connection.execute(
+            b"WITH made AS (INSERT INTO access.login (id, role, password_hash, must_change_password)"
+            b" VALUES (gen_random_uuid(), 'support', '', true) RETURNING id)"
+            b" INSERT INTO access.outbox (id, kind, login_id, created_at)"
+            b" SELECT gen_random_uuid(), 'password_reset', id, now() - interval '1 h' FROM made"
+        )
+        try:
+            done = migrated("doctor", "--json")
+            mail = by_name(done)["mail"]
+            assert (1, "BILLING_LEDGER_SMTP_URL is not set: 1 mails wait") == (
+                done.code,
+                mail["says"],
+            )
+            server = {"BILLING_LEDGER_SMTP_URL": "smtp://localhost?from=a@b.example"}
+            environment = environment_of(regions_file(tmp_path, database), **server)
+            done = run(environment, "doctor", "--json")
+            assert (1, "1 mails wait, the oldest for 36") == (
+                done.code,
+                str(by_name(done)["mail"]["says"])[:31],
+            )
+        finally:
+            connection.execute(b"DELETE FROM access.outbox")
 
 
 def by_name(done: Ran) -> dict[str, dict[str, object]]:
@@ -289,6 +313,9 @@ def test_logins_are_made_reset_and_locked(service: Service, deployment: Deployme
     assert do("create", "--role", "customer", "--account", "none-such").code == 1
     assert do("create", "--role", "support", "--account", "A-1").code == 1
     assert do("reset", "desk-7", "--password-stdin", given="short\n").code == 2
+    mailed = ("create", "--role", "support", "--client-id", "desk-8", "--email")
+    assert do(*mailed, "not an address").code == 1
+    assert do(*mailed, "desk@mail.example").lines[0]["created"] is True
 
 
 def test_tokens_are_issued_and_revoked(service: Service, deployment: Deployment) -> None:
