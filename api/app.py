@@ -17,6 +17,7 @@ from api.routes.commands import command_operations
 from api.routes.feed import feed_operations
 from api.routes.health import health_operations
 from api.routes.lists import list_operations
+from api.routes.logins import login_operations
 from api.routes.me import me_operations
 from api.routes.month_ends import month_end_operations
 from api.routes.openapi import openapi_operation
@@ -25,6 +26,7 @@ from api.routes.regions import region_operations
 from api.routes.second_factor import second_factor_operations
 from api.routes.sign_in import sign_in_operations
 from api.routes.summary import summary_operation, summary_route
+from api.routes.tokens import token_operations
 from api.wiring import Doors
 
 TITLE = "billing-ledger"
@@ -71,6 +73,8 @@ def operations(doors: Doors) -> list[Operation]:
         bulk_operation(doors.regions),
         *month_end_operations(doors.regions),
         *feed_operations(doors.regions),
+        *login_operations(doors.regions, doors.passwords),
+        *token_operations(doors.regions),
         *health_operations(doors.databases),
     ]
     return [*found, openapi_operation(found)]

@@ -123,6 +123,8 @@ CODES: Mapping[str, tuple[int, str]] = {
     "not_found": (404, "There is nothing here"),
     "reset_unknown": (404, "The link is good for nothing"),
     "method_not_allowed": (405, "The method is not allowed"),
+    "identifier_taken": (409, "Another login signs in so"),
+    "own_login": (409, "It is your own login"),
     "second_factor_exists": (409, "There is a second factor already"),
     "second_factor_missing": (409, "There is no second factor"),
     "payload_too_large": (413, "The body is too large"),

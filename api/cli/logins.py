@@ -26,6 +26,11 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     _add_password(create)
     reset = _action(actions, "reset", _reset, "a new password; unlocks, and signs out everywhere")
     reset.add_argument("identifier", help="client ID or account number")
+    reset.add_argument(
+        "--remove-second-factor",
+        action="store_true",
+        help="ask for no code any more: for who lost the device and the recovery codes",
+    )
     _add_password(reset)
     lock = _action(actions, "lock", _lock, "nobody signs in with it; its sessions are over")
     lock.add_argument("identifier", help="client ID or account number")
@@ -88,6 +93,8 @@ def _reset(given: argparse.Namespace, registrar: Registrar, screen: Screen) -> i
     password = _password(given)
     if not registrar.reset(given.identifier, password):
         return _unknown(given, screen)
+    if given.remove_second_factor:
+        registrar.drop_second_factor(given.identifier)
     _show_password(given, screen, given.identifier, password, {"reset": True})
     return 0
 

@@ -186,7 +186,7 @@ class CommandEndpoint:
         at = None if opens else place(region, request.path_params["account_number"])
         entered = await enter(door.reading, self._route.permission, token, at)
         found = parameters.parsed(request.scope["query_string"], _PARAMETERS)
-        key = _key(request)
+        key = idempotency_key(request)
         if_settings = _if_settings(request) if self._route.type == "change_settings" else None
         body = await read_object(request, may_lack=not self.needs_body)
         if opens:
@@ -251,7 +251,8 @@ class CommandEndpoint:
         return f"{account}{self._route.path}/{quote(getattr(event, name), safe='')}"
 
 
-def _key(request: Request) -> str:
+def idempotency_key(request: Request) -> str:
+    """The key of a request; raises Problem (400)."""
     given = request.headers.get("idempotency-key")
     if given is None:
         detail = "send a header Idempotency-Key, and the same one when you try again"

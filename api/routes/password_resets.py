@@ -15,6 +15,7 @@ from api.routes.faults import as_problems
 from api.routes.me import NewPassword
 from api.security.resets import LinkSpent, Resets
 from api.security.scope import PUBLIC
+from api.security.tokens import TOKEN_SCHEMA
 
 PATH = "/v1/password-resets"
 
@@ -87,6 +88,7 @@ def password_reset_operations(resets: Resets) -> list[Operation]:
         Operation(
             method="POST",
             path=PATH + "/{token}",
+            places={"token": TOKEN_SCHEMA},
             name="use_password_reset",
             says="Set a new password with the token of a mailed link; ends every session",
             tag="public",

@@ -88,6 +88,10 @@ class Registrar:
         """Nobody can sign in as the login; False when there is no such login."""
         return bool(self._ask("lock_login", identifier=normalised(identifier)))
 
+    def drop_second_factor(self, identifier: str) -> bool:
+        """The login is asked for no code; False when there is no such login."""
+        return bool(self._ask("drop_second_factor", identifier=normalised(identifier)))
+
     def has_password(self, identifier: str, password: str) -> bool:
         """Whether the login can be signed in with that password."""
         found = self._ask("password_hash", identifier=normalised(identifier))

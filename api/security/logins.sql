@@ -15,6 +15,10 @@ SELECT access.reset_login(%(identifier)s, %(password_hash)s, %(must_change)s);
 -- Whether there was such a login to lock.
 SELECT access.lock_login(%(identifier)s);
 
+-- name: drop_second_factor
+-- Whether there was such a login to be asked for no code.
+SELECT access.drop_second_factor(%(identifier)s);
+
 -- name: password_hash
 -- The hash of a login that is not locked, or no row.
 SELECT l.password_hash FROM access.login_to_check(%(identifier)s) AS l;

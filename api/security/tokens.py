@@ -5,6 +5,7 @@ import secrets
 from hashlib import sha256
 
 TOKEN_BYTES = 32
+TOKEN_SCHEMA = {"type": "string", "pattern": "^[a-z][a-z0-9]{0,15}[.][A-Za-z0-9_-]{43}$"}
 _FORM = re.compile(r"([a-z][a-z0-9]{0,15})\.([A-Za-z0-9_-]{43})")
 
 

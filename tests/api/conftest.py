@@ -87,3 +87,13 @@ def service(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) ->
     """`serve` over both regions."""
     with serving(deployment.environment, tmp_path_factory.mktemp("service")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def two_workers(
+    deployment: Deployment, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """`serve` over both regions, with two processes that answer."""
+    directory = tmp_path_factory.mktemp("two-workers")
+    with serving(deployment.environment, directory, "--workers", "2") as running:
+        yield running

@@ -313,6 +313,7 @@ def test_logins_are_made_reset_and_locked(service: Service, deployment: Deployme
     assert do("create", "--role", "customer", "--account", "none-such").code == 1
     assert do("create", "--role", "support", "--account", "A-1").code == 1
     assert do("reset", "desk-7", "--password-stdin", given="short\n").code == 2
+    assert do("reset", "desk-7", "--remove-second-factor").lines[0]["reset"] is True
     mailed = ("create", "--role", "support", "--client-id", "desk-8", "--email")
     assert do(*mailed, "not an address").code == 1
     assert do(*mailed, "desk@mail.example").lines[0]["created"] is True

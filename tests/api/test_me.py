@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import psycopg
@@ -14,8 +13,7 @@ from api.security.scope import SCOPES
 from api.security.throttle import TRIES_OF_LOGIN
 from api.wiring import Database
 from tests.api.books import PASSWORD, TOKENS
-from tests.api.conftest import Deployment
-from tests.api.serving import Answer, Service, serving
+from tests.api.serving import Answer, Service
 
 NEW = "another long password"
 _numbers = itertools.count(1)
@@ -28,16 +26,6 @@ def somebody(us: Database) -> str:
     with Registrar("us", us.service_url) as registrar:
         registrar.create(NewLogin(role="support", password=PASSWORD, client_id=name))
     return name
-
-
-@pytest.fixture(scope="module")
-def two_workers(
-    deployment: Deployment, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    """`serve` with two processes that answer."""
-    directory = tmp_path_factory.mktemp("two-workers")
-    with serving(deployment.environment, directory, "--workers", "2") as running:
-        yield running
 
 
 def change(service: Service, token: str, current: str, new: str) -> Answer:

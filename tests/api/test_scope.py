@@ -131,6 +131,8 @@ def test_no_role_touches_the_tables_of_access(us: Database, role: str) -> None:
         ("billing_reader", "take_mail('', 0, 0, 0, 0)"),
         ("billing_reader", "use_password_reset('', '')"),
         ("billing_registrar", "use_password_reset('', '')"),
+        ("billing_reader", "logins(NULL, NULL, NULL, NULL, NULL, 1)"),
+        ("billing_sign_in", "revoke_token(gen_random_uuid())"),
         ("billing_reader", "issue_token(gen_random_uuid(), 'x', 'x', '{}')"),
         ("billing_sign_in", "lock_login('finance')"),
         ("billing_sign_in", "reset_login('finance', 'x', false)"),
