@@ -3,7 +3,8 @@
 import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 import msgspec
 
@@ -100,13 +101,17 @@ class _Types:
         self.components = {name: _tidied(schema) for name, schema in components.items()}
 
     def schema(self, of: Any) -> dict[str, Any]:
+        if isinstance(of, UnionType):
+            return {"anyOf": [self.schema(one) for one in get_args(of)]}
         return self._schemas[self._types.index(of)]
 
 
 def _types(operations: Sequence[Operation]) -> Iterator[Any]:
     yield ProblemDetails
     for operation in operations:
-        yield from (of for of in operation.replies.values() if of is not None)
+        for of in operation.replies.values():
+            if of is not None:
+                yield from get_args(of) if isinstance(of, UnionType) else (of,)
         if operation.body is not None and not isinstance(operation.body, Mapping):
             yield operation.body
 

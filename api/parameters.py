@@ -13,7 +13,7 @@ PARAMETERS_MAX = 16
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
 TEXT_CHARS_MAX = 200
-_NUMBER = re.compile(r"[A-Za-z0-9._:-]{1,96}", re.ASCII)
+_ID = re.compile(r"[A-Za-z0-9._:-]+", re.ASCII)
 
 T = TypeVar("T")
 
@@ -102,10 +102,19 @@ def flag(text: str) -> bool:
     return text == "true"
 
 
+def identifier(text: str) -> str:
+    """A client ID or number of an account; raises ValueError."""
+    return _named(text, 64)
+
+
 def invoice_number(text: str) -> str:
     """A number of an invoice or debit item; raises ValueError."""
-    if not _NUMBER.fullmatch(text):
-        raise ValueError(f"{text[:40]!r} is not 1 to 96 of A-Z a-z 0-9 . _ : -")
+    return _named(text, 96)
+
+
+def _named(text: str, chars_max: int) -> str:
+    if not 1 <= len(text) <= chars_max or not _ID.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is not 1 to {chars_max} of A-Z a-z 0-9 . _ : -")
     return text
 
 
