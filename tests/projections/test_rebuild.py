@@ -7,6 +7,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
+from ledger import commands as c
 from ledger.store.committer import Ledger
 from projections.follower import Follower
 from projections.model import ViewOutdated, is_current
@@ -62,6 +63,25 @@ def test_equal_and_in_place(database: Database, accounts: list[MadeUp]) -> None:
     assert ["filling", "comparing", "swapping"] == list(dict.fromkeys(p.phase for p in seen))
     with closing(psycopg.connect(database.owner_url)) as connection:
         assert is_current(connection, RECEIVABLES)
+
+
+def test_batches_leave_no_trace(database: Database, ledger: Ledger, follower: Follower) -> None:
+    """Whether events were folded one by one or all at once, the rows are the same: also of an
+    invoice that an event touches without moving what is open of it."""
+    follower.events_max = 1
+    commands = [
+        opening(),
+        c.IssueCredit(credit_id="k", amount_minor=900, applies_to="next_invoice", reason="sorry"),
+        charge("c1", 300),
+        c.IssueInvoice(number="I1"),
+        charge("c2", 500),
+        c.IssueInvoice(number="I2"),
+        c.CancelInvoice(number="I2", reason="wrong"),
+        c.CancelInvoice(number="I1", reason="wrong"),
+    ]
+    append(ledger, requests("B-1", commands))
+    follower.catch_up()
+    assert () == rebuild(database.owner_url, database.service_url, RECEIVABLES).differences
 
 
 def test_reads_and_writes_go_on(
