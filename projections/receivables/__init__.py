@@ -13,12 +13,12 @@ _INDEXES = load("projections.receivables", "indexes.sql")
 _FUNCTIONS = tuple(
     statement
     for file in (
+        "lists_account.sql",
         "functions.sql",
         "lists_charges.sql",
         "lists_lines.sql",
         "lists_invoices.sql",
         "lists_money.sql",
-        "lists_account.sql",
         "statement.sql",
     )
     for statement in load("projections.receivables", file).values()

@@ -106,9 +106,8 @@ BEGIN ATOMIC
                     OR (a.closed_position <= the_position AND a.closed_on <= the_day)
                THEN a.closed_on
            END,
-           chosen.billing_cycle[1], chosen.terms[1], chosen.invoice_delivery[1],
-           chosen.delivery_channel[1], chosen.payment_method[1], chosen.language[1],
-           chosen.version,
+           chosen.billing_cycle, chosen.terms, chosen.invoice_delivery, chosen.delivery_channel,
+           chosen.payment_method, chosen.language, chosen.version,
            owed.open_minor, money.unapplied_minor,
            owed.open_minor - money.unapplied_minor,
            greatest(owed.open_minor - money.unapplied_minor, 0),
@@ -141,28 +140,7 @@ BEGIN ATOMIC
                    )
                END AS version
     ) AS known
-    CROSS JOIN LATERAL (
-        SELECT array_agg(s.billing_cycle ORDER BY s.effective_on DESC, s.version DESC)
-                   FILTER (WHERE s.billing_cycle IS NOT NULL) AS billing_cycle,
-               array_agg(s.terms ORDER BY s.effective_on DESC, s.version DESC)
-                   FILTER (WHERE s.terms IS NOT NULL) AS terms,
-               array_agg(s.invoice_delivery ORDER BY s.effective_on DESC, s.version DESC)
-                   FILTER (WHERE s.invoice_delivery IS NOT NULL) AS invoice_delivery,
-               array_agg(s.delivery_channel ORDER BY s.effective_on DESC, s.version DESC)
-                   FILTER (WHERE s.delivery_channel IS NOT NULL) AS delivery_channel,
-               array_agg(s.payment_method ORDER BY s.effective_on DESC, s.version DESC)
-                   FILTER (WHERE s.payment_method IS NOT NULL) AS payment_method,
-               array_agg(s.language ORDER BY s.effective_on DESC, s.version DESC)
-                   FILTER (WHERE s.language IS NOT NULL) AS language,
-               (SELECT l.version FROM setting AS l
-                WHERE l.lane = a.lane AND l.account_id = a.account_id
-                  AND (the_position IS NULL OR l.position <= the_position)
-                ORDER BY l.version DESC LIMIT 1) AS version
-        FROM setting AS s
-        WHERE s.lane = a.lane AND s.account_id = a.account_id
-          AND s.effective_on <= the_day
-          AND (the_position IS NULL OR s.position <= the_position)
-    ) AS chosen
+    CROSS JOIN LATERAL settings(a.lane, a.account_id, the_day, the_position) AS chosen
     CROSS JOIN LATERAL (
         SELECT a.unapplied_minor, a.pending_minor,
                a.unbilled_minor - COALESCE(sum(d.unbilled_minor), 0)::bigint AS unbilled_minor

@@ -192,7 +192,7 @@ BEGIN ATOMIC
          the_lane, the_account, b.seq + 1, 9223372036854775807
      ) AS l
      WHERE l.position <= LEAST(the_position, 9223372036854775807)
-       AND l.effective_on <= the_day AND l.effective_on <= b.period_end
+       AND l.effective_on <= the_day
        AND (l.reversed_on IS NULL OR l.reversed_on > the_day
             OR l.reversed_position > LEAST(the_position, 9223372036854775807)))
     UNION ALL

@@ -148,8 +148,7 @@ BEGIN ATOMIC
         SELECT DISTINCT m.version, m.effective_on
         FROM movement AS m
         WHERE m.lane = the_lane AND m.account_id = the_account AND m.item = the_source
-          AND m.item <> '' AND m.figure = 'unapplied' AND m.amount_minor < 0
-          AND m.effective_on <= the_day
+          AND m.item <> '' AND m.figure = 'unapplied' AND m.effective_on <= the_day
           AND m.position <= LEAST(the_position, 9223372036854775807)
     ) AS moved
     JOIN refund AS r
@@ -169,7 +168,11 @@ RETURNS SETOF listed_payment
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT p.payment_id, p.seq,
-           CASE WHEN was.returned_minor > 0 THEN 'returned' ELSE was.stage END,
+           CASE
+               WHEN the_position IS NULL THEN p.status
+               WHEN was.returned_minor > 0 THEN 'returned'
+               ELSE was.stage
+           END,
            p.pay, p.invoice, p.amount_minor, was.processed_minor, was.returned_minor,
            CASE
                WHEN the_position IS NULL THEN p.refunded_minor

@@ -122,3 +122,38 @@ def test_every_unique_index_begins_with_lane(filled: Database) -> None:
     assert 20 < len(
         filled.rows("SELECT FROM pg_indexes WHERE schemaname = 'receivables' AND indexdef <> ''")
     )
+
+
+def test_texts_are_read_within_the_scope(filled: Database) -> None:
+    """A reader sees the texts of accounts in scope and of no others; without a scope it is an error;
+    an erased text is null, its message still there."""
+    texts = "SELECT l.message_id, l.body FROM receivables.messages(%s, %s, '2020-07-15', NULL) AS l"
+    every = "SELECT account_id FROM ledger.message_text"
+    for role in (READER, AUDITOR):
+        with psycopg.connect(filled.acting_as(role), autocommit=True) as connection:
+            with pytest.raises(errors.InsufficientPrivilege, match="no scope is set"):
+                connection.execute(every.encode())
+            connection.execute("SELECT set_config('billing.scope', %s, false)", (str(OWN),))
+            assert [(OWN,)] == connection.execute(every.encode()).fetchall()
+            own = connection.execute(texts.encode(), (lane_of(OWN), OWN)).fetchall()
+            assert [("m1", "Your bill is ready.")] == own
+            assert [] == connection.execute(texts.encode(), (lane_of(OTHER), OTHER)).fetchall()
+    with psycopg.connect(filled.writer, autocommit=True) as connection:
+        erase = "UPDATE ledger.message_text SET body = NULL, erased_at = now()"
+        assert 2 == connection.execute(erase.encode()).rowcount
+    with psycopg.connect(filled.acting_as(READER), autocommit=True) as connection:
+        connection.execute("SELECT set_config('billing.scope', '*', false)")
+        erased = connection.execute(texts.encode(), (lane_of(OWN), OWN)).fetchall()
+        assert [("m1", None)] == erased
+
+
+def test_only_readers_and_the_writer_see_texts(filled: Database) -> None:
+    """The projector has no business with texts, and no reader can change one."""
+    refused = pytest.raises(errors.InsufficientPrivilege)
+    with psycopg.connect(filled.acting_as(PROJECTOR)) as connection, refused:
+        connection.execute("SELECT body FROM ledger.message_text")
+    for role in (READER, AUDITOR):
+        with psycopg.connect(filled.acting_as(role)) as connection:
+            connection.execute("SELECT set_config('billing.scope', '*', true)")
+            with refused:
+                connection.execute("UPDATE ledger.message_text SET body = 'x'")

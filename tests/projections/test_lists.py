@@ -4,24 +4,18 @@ import random
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
-from uuid import UUID
 
 import msgspec
-import psycopg
 import pytest
-from psycopg.rows import dict_row
 
 from api.embedded import EmbeddedServer
 from ledger import commands as c
 from ledger import events as e
+from ledger.book import Book
 from ledger.history import as_of
 from ledger.store.committer import Ledger
-from ledger.store.lanes import lane_of
 from ledger.store.migrate import migrate
-from ledger.store.roles import READER
 from projections.follower import Follower
 from projections.migrations import sources
 from projections.model import ensure
@@ -30,80 +24,16 @@ from projections.rebuild import rebuild
 from projections.receivables import RECEIVABLES
 from tests.projections import told_money
 from tests.projections.books import MadeUp, append, books, interleaved, spread
-from tests.projections.told_lines import Known, Lines, Row, built, invoices
+from tests.projections.listing import LISTS, Lists, Past, lists_differ, past_of, unlike
+from tests.projections.told_lines import Known, Row, built
 from tests.projections.told_statement import statement
 from tests.store.databases import SERVICE, US, Database
+from tests.store.scenario import TODAY, charge, opening, payment, requests
 
 ACCOUNTS = 36
 STEPS = 110
 CLOCKS = 5
 FAR = date.max
-LISTS = {
-    "charges": "effective_on",
-    "unbilled_charges": "effective_on",
-    "reversed_charges": "effective_on",
-    "activity": "effective_on",
-    "invoices": "issued_on",
-    "payments": "effective_on",
-    "credits": "effective_on",
-    "refunds": "effective_on",
-    "write_offs": "effective_on",
-    "disputes": "effective_on",
-    "messages": "effective_on",
-}
-"""The lists, and the day each is in order of."""
-
-
-class Lists:
-    """Reads the lists of accounts as the reader's role does."""
-
-    def __init__(self, database: Database) -> None:
-        self._connection = psycopg.connect(
-            database.acting_as(READER), autocommit=True, row_factory=dict_row
-        )
-        self._connection.execute("SELECT set_config('billing.scope', '*', false)")
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def rows(self, function: str, id: UUID, *given: Any, order: str = "") -> list[Row]:
-        places = ", ".join(["%b"] * (len(given) + 2))
-        query = f"SELECT l.* FROM receivables.{function}({places}) AS l {order}"
-        return self._connection.execute(query.encode(), (lane_of(id), id, *given)).fetchall()
-
-    def newest(self, function: str, id: UUID, *given: Any) -> list[Row]:
-        on = LISTS.get(function, "effective_on")
-        return self.rows(function, id, *given, order=f"ORDER BY l.{on} DESC, l.seq DESC")
-
-
-@dataclass
-class Past:
-    """An account with the positions and instants of its events."""
-
-    made: MadeUp
-    known: list[Known]
-    positions: list[int]
-    reached: int
-
-    @property
-    def id(self) -> UUID:
-        return self.made.id
-
-    @property
-    def texts(self) -> dict[str, str]:
-        posted = (r.command for r in self.made.requests if isinstance(r.command, c.PostMessage))
-        return {command.message_id: command.text for command in posted}
-
-    @property
-    def days(self) -> tuple[date, date]:
-        on = [one.event.effective_on for one in self.known]
-        return min(on), max(on)
-
-    def upto(self, position: int | None) -> list[Known]:
-        """The events known at a position."""
-        if position is None:
-            return self.known
-        return [k for k, at in zip(self.known, self.positions, strict=True) if at <= position]
 
 
 @pytest.fixture(scope="module")
@@ -128,29 +58,21 @@ def database(server: EmbeddedServer) -> Database:
 
 
 @pytest.fixture(scope="module")
-def pasts(seed: int, database: Database) -> list[Past]:
+def ledger(database: Database) -> Iterator[Ledger]:
+    with closing(Ledger(database.service_url, US.code)) as door:
+        yield door
+
+
+@pytest.fixture(scope="module")
+def pasts(seed: int, database: Database, ledger: Ledger) -> list[Past]:
     """Made-up accounts in the views, their events recorded over weeks."""
     accounts = books(seed, ACCOUNTS, STEPS)
-    with closing(Ledger(database.service_url, US.code)) as ledger:
-        append(ledger, interleaved(seed, accounts))
+    append(ledger, interleaved(seed, accounts))
     spread(database)
     with closing(Follower(database.service_url, RECEIVABLES, events_max=300)) as follower:
         follower.catch_up()
         assert [] == follower.parked()
-    recorded: dict[UUID, list[tuple[int, Any]]] = {}
-    for id, position, at in database.rows(
-        "SELECT account_id, position, recorded_at FROM ledger.event ORDER BY lane, position"
-    ):
-        recorded.setdefault(id, []).append((position, at))
-    heads = dict(database.rows("SELECT lane, position FROM ledger.lane_head"))
-    found = []
-    for made in accounts:
-        stamps = recorded[made.id]
-        events = zip(made.book.events, stamps, strict=True)
-        known = [Known(n, at, event) for n, (event, (_, at)) in enumerate(events, start=1)]
-        positions = [position for position, _ in stamps]
-        found.append(Past(made, known, positions, heads[lane_of(made.id)]))
-    return found
+    return [past_of(database, made) for made in accounts]
 
 
 @pytest.fixture
@@ -167,66 +89,6 @@ def clocks(dice: random.Random, past: Past) -> Iterator[tuple[date, int | None]]
     for _ in range(CLOCKS):
         day = first + timedelta(days=dice.randint(-3, (last - first).days + 40))
         yield day, dice.randint(past.positions[0], past.reached)
-
-
-def told(past: Past, day: date, known: list[Known]) -> dict[str, list[Row]]:
-    """Every list as the events have it."""
-    lines = Lines(known)
-    charges = lines.charges(day)
-    return {
-        "charges": charges,
-        "unbilled_charges": [row for row in charges if row["status"] == "unbilled"],
-        "reversed_charges": [row for row in charges if row["status"] == "reversed"],
-        "activity": lines.activity(day),
-        "invoices": invoices(known, day),
-        "payments": told_money.payments(known, day),
-        "credits": told_money.credits(known, day),
-        "refunds": told_money.refunds(known, day),
-        "write_offs": told_money.write_offs(known, day),
-        "disputes": told_money.disputes(known, day),
-        "messages": told_money.messages(known, day, past.texts),
-    }
-
-
-def unlike(where: str, expected: list[Row], shown: list[Row]) -> list[str]:
-    if expected == shown:
-        return []
-    for a, b in zip(expected, shown, strict=False):
-        if a != b:
-            odd = {n: (a.get(n), b.get(n)) for n in {*a, *b} if a.get(n) != b.get(n)}
-            return [f"{where}: {odd or a.keys() ^ b.keys()} in {a}"]
-    return [f"{where}: {len(expected)} rows, {len(shown)} shown"]
-
-
-def lists_differ(lists: Lists, past: Past, day: date, position: int | None) -> list[str]:
-    known, where = past.upto(position), f"{past.made.number} on {day} at {position}"
-    found = []
-    for name, expected in told(past, day, known).items():
-        found += unlike(f"{where}: {name}", expected, lists.newest(name, past.id, day, position))
-    lines, sources = Lines(known), told_money.Sources(known, day)
-    payments, credits = told_money.payments(known, day), told_money.credits(known, day)
-    for number in [*lines.bills][-6:]:
-        of = (past.id, number, day, position)
-        expected = lines.invoice_lines(number, day)
-        found += unlike(f"{where}: lines {number}", expected, lists.newest("invoice_lines", *of))
-        charges = [row for row in lines.charges(day) if row["invoice"] == number]
-        found += unlike(f"{where}: on {number}", charges, lists.newest("invoice_charges", *of))
-        for name, rows in (("payments", payments), ("credits", credits)):
-            touching = [row for row in rows if touches(row, number)]
-            shown = lists.newest(f"invoice_{name}", *of)
-            found += unlike(f"{where}: {name} of {number}", touching, shown)
-        names = ("source", "amount_minor", "recovered_minor", "effective_on")
-        put = sources.allocations("invoice", number, *names)
-        order = "ORDER BY l.effective_on, l.seq, l.n"
-        shown = lists.rows("invoice_allocations", *of, order=order)
-        shown = [{name: row[name] for name in names} for row in shown]
-        found += unlike(f"{where}: put on {number}", put, shown)
-    return found
-
-
-def touches(row: Row, number: str) -> bool:
-    """Whether a payment or credit names an invoice or is on it."""
-    return row["invoice"] == number or any(a["invoice"] == number for a in row["allocations"])
 
 
 def sums_differ(lists: Lists, past: Past, day: date, position: int | None, s: Summary) -> list[str]:
@@ -287,6 +149,79 @@ def test_every_list_at_any_two_clocks(
                     rows[name] += len(live)
     assert "" == "\n".join(found[:5])
     assert all(rows.values()), rows
+
+
+def lived(number: str, commands: list[c.AnyCommand], ledger: Ledger, database: Database) -> Past:
+    """An account that was asked for just this, in the views."""
+    asked, book = requests(number, commands), Book()
+    append(ledger, asked)
+    for request in asked:
+        book.handle(request)
+    with closing(Follower(database.service_url, RECEIVABLES)) as follower:
+        follower.catch_up()
+    return past_of(database, MadeUp(number, asked, book))
+
+
+def test_the_life_of_a_payment(database: Database, ledger: Ledger, lists: Lists) -> None:
+    """Status, amounts, reference, reason and day of a payment at each step, on every day."""
+
+    def july(day: int) -> date:
+        return date(2020, 7, day)
+
+    commands: list[c.AnyCommand] = [
+        opening(),
+        msgspec.structs.replace(charge("c1", 1_000), effective_on=july(1)),
+        c.IssueInvoice(number="I1", issued_on=july(1)),
+        msgspec.structs.replace(
+            payment("p1", 400), effective_on=july(1), status="pending", reference="slip 7"
+        ),
+        c.ProcessPayment(payment_id="p1", amount_minor=300, effective_on=july(3), reference="s8"),
+        c.ReturnPayment(payment_id="p1", amount_minor=120, reason="NSF", effective_on=july(5)),
+        c.ReinstatePayment(payment_id="p1", effective_on=july(7)),
+        c.UnprocessPayment(payment_id="p1", effective_on=july(8)),
+        c.ProcessPayment(payment_id="p1", effective_on=july(10)),
+        c.UnprocessPayment(payment_id="p1", effective_on=july(11)),
+        c.FailPayment(payment_id="p1", reason="no such account", effective_on=july(12)),
+    ]
+    past = lived("P-1", commands, ledger, database)
+    seen = set()
+    for position in past.positions:
+        for day in range(1, 14):
+            assert [] == lists_differ(lists, past, july(day), position)
+            for row in lists.newest("payments", past.id, july(day), position):
+                seen.add((row["status"], row["reference"], row["effective_on"].day))
+    assert seen == {
+        ("pending", "slip 7", 1),
+        ("processed", "s8", 3),
+        ("returned", "s8", 3),
+        ("pending", "s8", 1),
+        ("processed", "s8", 10),
+        ("failed", "s8", 1),
+    }
+
+
+def test_recoveries_go_to_the_oldest_write_off(
+    database: Database, ledger: Ledger, lists: Lists
+) -> None:
+    """Of several write-offs of an invoice the oldest is recovered first; what was reversed of one
+    cannot be recovered."""
+    commands: list[c.AnyCommand] = [
+        opening(),
+        charge("c1", 1_000),
+        c.IssueInvoice(number="I1"),
+        c.WriteOffInvoice(write_off_id="w1", invoice="I1", amount_minor=300, reason="gone"),
+        c.WriteOffInvoice(write_off_id="w2", invoice="I1", amount_minor=400, reason="gone"),
+        payment("p1", 500, "I1"),
+        payment("p2", 300, "I1"),
+        c.ReverseWriteOff(write_off_id="w2", reason="found"),
+    ]
+    past = lived("W-1", commands, ledger, database)
+    for position in past.positions:
+        assert [] == lists_differ(lists, past, TODAY, position)
+    shown = lists.newest("write_offs", past.id, TODAY, None)
+    columns = ("write_off_id", "status", "recovered_minor", "reversed_minor")
+    expected = [("w2", "reversed", 200, 200), ("w1", "issued", 300, 0)]
+    assert expected == [tuple(row[name] for name in columns) for row in shown]
 
 
 def test_statements_tie(seed: int, pasts: list[Past], database: Database, lists: Lists) -> None:
