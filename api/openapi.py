@@ -12,11 +12,11 @@ from api.operations import NDJSON, Operation, Schema
 from api.problem_codes import codes_of
 from api.problems import CODES, MEDIA_TYPE, ProblemDetails
 from api.security.scope import PUBLIC
+from api.wire_values import identifier, invoice
 
 VERSION = "3.1.1"
-ID_SCHEMA: Mapping[str, Any] = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"}
-"""What callers may name accounts and the things in them."""
-
+_PLACES = {"number": invoice.schema}
+"""What stands in a path, but for ids given by callers."""
 _REF = "#/components/schemas/{name}"
 _SAYS = """A ledger of charges, payments and everything else that moves what a customer owes.
 
@@ -154,7 +154,7 @@ def _described(operation: Operation, types: _Types) -> dict[str, Any]:
 
 def _parameters(operation: Operation) -> Iterator[dict[str, Any]]:
     for name in re.findall(r"\{(\w+)\}", operation.path):
-        schema = operation.places.get(name, ID_SCHEMA)
+        schema = operation.places.get(name) or _PLACES.get(name, identifier.schema)
         yield {"name": name, "in": "path", "required": True, "schema": schema}
     for parameter in operation.parameters.values():
         yield {

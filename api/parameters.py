@@ -14,6 +14,14 @@ LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
 TEXT_CHARS_MAX = 200
 _ID = re.compile(r"[A-Za-z0-9._:-]+", re.ASCII)
+WORDS_SCHEMA = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": TEXT_CHARS_MAX,
+    "pattern": r"^[^\u0000-\u001F\u007F-\u009F]*$",
+}
+_FIT = re.compile(r"[^\u0000-\u001F\u007F-\u009F]*")
+_OPAQUE = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
 T = TypeVar("T")
 
@@ -120,8 +128,15 @@ def _named(text: str, chars_max: int) -> str:
 
 def words(text: str) -> str:
     """Something to search for; raises ValueError."""
-    if not 1 <= len(text) <= TEXT_CHARS_MAX or not text.isprintable():
-        raise ValueError(f"is not 1 to {TEXT_CHARS_MAX} printable characters")
+    if not 1 <= len(text) <= TEXT_CHARS_MAX or not _FIT.fullmatch(text):
+        raise ValueError(f"is not 1 to {TEXT_CHARS_MAX} characters without control characters")
+    return text
+
+
+def opaque(text: str) -> str:
+    """What was given out and is given back as it was; raises ValueError."""
+    if len(text) > TEXT_CHARS_MAX or not _OPAQUE.fullmatch(text):
+        raise ValueError(f"is not 1 to {TEXT_CHARS_MAX} of A-Z a-z 0-9 . _ -")
     return text
 
 
@@ -152,8 +167,8 @@ LIMIT = Parameter(
 )
 CURSOR = Parameter(
     "cursor",
-    words,
-    {"type": "string", "minLength": 1, "maxLength": TEXT_CHARS_MAX},
+    opaque,
+    {"type": "string", "maxLength": TEXT_CHARS_MAX, "pattern": "^[A-Za-z0-9._-]+$"},
     "`next_cursor` of the page before; everything else as in its request.",
 )
 FROM = Parameter("from", day, DAY_SCHEMA, "Only what counts from this day or later.")

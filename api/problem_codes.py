@@ -19,7 +19,11 @@ _OF_HEADER = {
     "If-Match": ("precondition_required", "version_mismatch"),
     "Ledger-Position": ("position_unknown", "view_behind"),
 }
-_OF_PARAMETER = {"at": ("position_unknown", "view_behind"), "known_at": ("known_at_in_future",)}
+_OF_PARAMETER = {
+    "after": ("position_unknown",),
+    "at": ("position_unknown", "view_behind"),
+    "known_at": ("known_at_in_future",),
+}
 
 
 def codes_of(operation: Operation) -> dict[int, list[str]]:

@@ -26,7 +26,7 @@ from ledger.store.sql import load
 WORDS = parameters.Parameter(
     "q",
     parameters.words,
-    {"type": "string", "minLength": 1, "maxLength": parameters.TEXT_CHARS_MAX},
+    parameters.WORDS_SCHEMA,
     "Accounts whose number or client ID begins so, or whose company's name holds it.",
 )
 _SEARCH = parameters.named(WORDS, LIMIT, CURSOR)
