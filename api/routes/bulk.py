@@ -10,9 +10,10 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from api.asking import come_in
 from api.database import Transaction
 from api.doors import RegionDoor
-from api.entering import bearer, currencies, enter, place
+from api.entering import currencies, enter, place
 from api.operations import NDJSON, Operation
 from api.problems import FieldError, Problem, ProblemDetails, details_of, problem_of
 from api.security.scope import ADJUST
@@ -69,16 +70,14 @@ class BulkEndpoint:
         self._streams = 0
 
     async def __call__(self, request: Request) -> Response:
-        region, token = bearer(request.headers.get("authorization", ""), self._doors.__contains__)
-        door = self._doors[region]
-        await enter(door.reading, ADJUST, token)
+        asker = await come_in(request, self._doors, ADJUST)
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != NDJSON:
             raise Problem("unsupported_media_type", f"send the lines as {NDJSON}")
         if self._streams >= STREAMS_MAX:
             wait = {"Retry-After": str(RETRY_AFTER_S)}
             raise Problem("overloaded", f"{STREAMS_MAX} streams run already", headers=wait)
-        stream = Stream(door, token, request.scope["correlation_id"])
+        stream = Stream(asker.door, asker.token_sha256, request.scope["correlation_id"])
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return Streamed(self._counted(stream, request), NDJSON, headers)
 

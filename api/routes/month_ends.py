@@ -10,10 +10,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.asking import come_in, private
 from api.body import read_json
 from api.doors import RegionDoor
-from api.entering import bearer, enter
-from api.operations import JSON, Operation
+from api.operations import Operation
 from api.problems import Problem
 from api.security.scope import CLOSE_MONTH
 from ledger.closing import MonthEnd, MonthEnds
@@ -33,33 +33,28 @@ class MonthEndBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _decoder = msgspec.json.Decoder(MonthEndBody)
-_encode = msgspec.json.Encoder().encode
 
 
 def month_end_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
     """The operations of month ends."""
 
     async def ask(request: Request) -> Response:
-        door, actor = await _entered(request)
+        asker = await come_in(request, doors, CLOSE_MONTH)
         body = await read_json(request, _decoder)
+        today, actor = asker.door.today(), asker.principal.actor
         run = await _at(
-            door,
-            lambda ends: ends.ask(body.period, body.issued_on, actor=actor, today=door.today()),
+            asker.door,
+            lambda ends: ends.ask(body.period, body.issued_on, actor=actor, today=today),
         )
-        return _answer(run, 202, {"Location": f"{PATH}/{run.period}"})
+        return private(run, 202, {"Location": f"{PATH}/{run.period}"})
 
     async def status(request: Request) -> Response:
-        door, _ = await _entered(request)
+        asker = await come_in(request, doors, CLOSE_MONTH)
         period = request.path_params["period"]
-        run = await _at(door, lambda ends: ends.status(period))
+        run = await _at(asker.door, lambda ends: ends.status(period))
         if run is None:
             raise Problem("not_found", f"no month end of {period} was asked for")
-        return _answer(run, 200, {})
-
-    async def _entered(request: Request) -> tuple[RegionDoor, str]:
-        region, token = bearer(request.headers.get("authorization", ""), doors.__contains__)
-        entered = await enter(doors[region].reading, CLOSE_MONTH, token)
-        return doors[region], entered.principal.actor
+        return private(run)
 
     return [
         Operation(
@@ -104,12 +99,3 @@ async def _at(door: RegionDoor, do: Callable[[MonthEnds], T]) -> T:
             return do(ends)
 
     return await asyncio.to_thread(opened)
-
-
-def _answer(run: MonthEnd, status: int, headers: Mapping[str, str]) -> Response:
-    return Response(
-        _encode(run),
-        status_code=status,
-        headers={"Cache-Control": "no-store", **headers},
-        media_type=JSON,
-    )
