@@ -74,7 +74,7 @@ class Listing:
         if is_of_invoice and self.of_invoice:
             return self._statement("page_of_invoice", self.of_invoice)
         if is_of_invoice:
-            return self._statement("page_put_on_invoice", self.name)
+            return self._statement("page_put_on_invoice", f"invoice_{self.name}")
         if function := self.of_status.get(status or ""):
             return self._statement("page", function)
         return self._statement("page_of_status" if status else "page", self.name)

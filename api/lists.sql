@@ -33,11 +33,9 @@ LIMIT %(limit)b;
 -- name: page_put_on_invoice
 -- A page of what names an invoice or was put on it, of a status or (null) of any.
 SELECT l.*
-FROM {list}(%(lane)b, access.account(), %(day)b, %(position)b) AS l
+FROM {list}(%(lane)b, access.account(), %(invoice)b, %(day)b, %(position)b) AS l
 WHERE l.{on} BETWEEN %(from)b AND %(to)b
   AND (%(status)b::text IS NULL OR l.status = %(status)b)
-  AND (l.invoice = %(invoice)b
-       OR l.allocations @> jsonb_build_array(jsonb_build_object('invoice', %(invoice)b::text)))
   AND (l.{on}, l.seq) < (%(before_on)b, %(before_seq)b)
 ORDER BY l.{on} DESC, l.seq DESC
 LIMIT %(limit)b;
