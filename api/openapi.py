@@ -7,7 +7,9 @@ from types import UnionType
 from typing import Any, get_args
 
 import msgspec
+from msgspec import UNSET
 
+from api.examples import Example, Request, examples
 from api.operations import NDJSON, Operation, Schema
 from api.problem_codes import codes_of
 from api.problems import CODES, MEDIA_TYPE, ProblemDetails
@@ -63,9 +65,10 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
     """The document of these operations, as JSON that any OpenAPI 3.1 tool reads."""
     types = _Types(operations)
     codes = {code for one in operations for named in codes_of(one).values() for code in named}
+    shown = examples()
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        described = _described(operation, types)
+        described = _described(operation, types, shown.get(operation.name))
         paths.setdefault(operation.path, {})[operation.method.lower()] = described
     made = {
         "openapi": VERSION,
@@ -122,7 +125,7 @@ def _tidied(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _described(operation: Operation, types: _Types) -> dict[str, Any]:
+def _described(operation: Operation, types: _Types, example: Example | None) -> dict[str, Any]:
     permission = operation.permission
     is_public = permission is PUBLIC
     found: dict[str, Any] = {
@@ -136,46 +139,58 @@ def _described(operation: Operation, types: _Types) -> dict[str, Any]:
             "roles": list(permission.roles),
             "scope": permission.scope,
         },
-        "parameters": [*_parameters(operation)],
+        "parameters": [*_parameters(operation, example)],
     }
     if operation.body is not None:
         body = operation.body
         schema = body if isinstance(body, Mapping) else types.schema(body)
         found["requestBody"] = {
             "required": operation.body_required,
-            "content": _content(operation.body_type, schema),
+            "content": _content(
+                operation.body_type, schema, example.request.body if example else UNSET
+            ),
         }
     found["responses"] = {
         **{str(status): _problems(status, codes) for status, codes in codes_of(operation).items()},
-        **{str(status): _reply(operation, status, types) for status in operation.replies},
+        **{str(status): _reply(operation, status, types, example) for status in operation.replies},
     }
     return found
 
 
-def _parameters(operation: Operation) -> Iterator[dict[str, Any]]:
+def _parameters(operation: Operation, example: Example | None) -> Iterator[dict[str, Any]]:
+    asked = example.request if example else Request({}, {}, {})
     for name in re.findall(r"\{(\w+)\}", operation.path):
         schema = operation.places.get(name) or _PLACES.get(name, identifier.schema)
-        yield {"name": name, "in": "path", "required": True, "schema": schema}
-    for parameter in operation.parameters.values():
-        yield {
-            "name": parameter.name,
-            "in": "query",
-            "required": parameter.required,
-            "description": parameter.says,
-            "schema": parameter.schema,
-        }
-    for header in operation.headers:
-        yield {
-            "name": header.name,
-            "in": "header",
-            "required": header.required,
-            "description": header.says,
-            "schema": header.schema,
-        }
+        found = {"name": name, "in": "path", "required": True, "schema": schema}
+        yield _shown(found, asked.path)
+    for where, known, given in (
+        ("query", operation.parameters.values(), asked.query),
+        ("header", operation.headers, asked.headers),
+    ):
+        for one in known:
+            found = {
+                "name": one.name,
+                "in": where,
+                "required": one.required,
+                "description": one.says,
+                "schema": one.schema,
+            }
+            yield _shown(found, given)
     yield {"$ref": "#/components/parameters/Correlation-Id"}
 
 
-def _reply(operation: Operation, status: int, types: _Types) -> dict[str, Any]:
+def _shown(parameter: dict[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """The parameter with its example, as what its schema takes."""
+    text = given.get(parameter["name"])
+    if text is None:
+        return parameter
+    is_number = parameter["schema"]["type"] == "integer"
+    return {**parameter, "example": int(text) if is_number else text}
+
+
+def _reply(
+    operation: Operation, status: int, types: _Types, example: Example | None
+) -> dict[str, Any]:
     read = {header.name for header in operation.headers}
     given = {
         "Location": status in (201, 202),
@@ -189,14 +204,18 @@ def _reply(operation: Operation, status: int, types: _Types) -> dict[str, Any]:
     }
     if operation.replies[status] is not None:
         schema = types.schema(operation.replies[status])
-        found["content"] = _content(operation.reply_type, schema)
+        reply = example.reply if example and example.reply.status == status else None
+        found["content"] = _content(operation.reply_type, schema, reply.body if reply else UNSET)
     return found
 
 
-def _content(media_type: str, schema: Schema) -> dict[str, Any]:
-    """Of lines, the schema is an array's: each item is a line."""
+def _content(media_type: str, schema: Schema, example: Any) -> dict[str, Any]:
+    """Of lines, schema and example are an array's: each item is a line."""
     lines = {"type": "array", "items": schema}
-    return {media_type: {"schema": lines if media_type == NDJSON else schema}}
+    found: dict[str, Any] = {"schema": lines if media_type == NDJSON else schema}
+    if example is not UNSET:
+        found["example"] = example
+    return {media_type: found}
 
 
 _MEANINGS = {
