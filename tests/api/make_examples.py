@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,13 +15,16 @@ from api.embedded import start
 from api.operations import JSON, NDJSON, Operation
 from api.security.logins import NewLogin, Registrar
 from api.wiring import Database
-from tests.api.asking import operations_of
+from tests.api import scenario, scenario_access
+from tests.api.asking import Ask, Told, operations_of
 from tests.api.books import PASSWORD, STAFF
 from tests.api.conftest import REGIONS, fresh_database, regions_file
-from tests.api.scenario import ACCOUNT, ASKS, CUSTOMER, Ask
+from tests.api.mailbox import Mailbox, mailbox
+from tests.api.scenario import ACCOUNT, CUSTOMER
 from tests.api.serving import WAIT_LIMIT_S, Service, environment_of, eventually, serving
 from tests.conftest import server_directory
 
+ASKS = (*scenario.ASKS, *scenario_access.ASKS)
 FILE = Path(__file__).parents[2] / "api" / "examples.json"
 SHOWN_HEADERS = ("Ledger-Position", "Location", "ETag")
 STREAM = "text/event-stream"
@@ -31,14 +35,19 @@ _VOLATILE = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "(a hash)"),
     (re.compile(r"^us\.[A-Za-z0-9_-]{43}$"), "(a token)"),
 )
-_VOLATILE_FIELDS = {"next_cursor", "asked_on", "says", "correlation_id"}
+_VOLATILE_FIELDS = {
+    *("next_cursor", "asked_on", "says", "correlation_id"),
+    *("token", "secret", "otpauth_uri", "code", "recovery_codes"),
+}
 
 
 class Scene:
     """A region that nothing has happened in, and a service over it, where requests are made."""
 
-    def __init__(self, database: Database, service: Service) -> None:
+    def __init__(self, database: Database, service: Service, box: Mailbox) -> None:
         self.examples: dict[str, Any] = {}
+        self._box = box
+        self._told = Told({}, self._mailed)
         self._database = database
         self._service = service
         self._operations = {one.name: one for one in operations_of({"us": database})}
@@ -53,7 +62,8 @@ class Scene:
         for ask in asks:
             self._do(ask)
 
-    def _do(self, ask: Ask) -> None:
+    def _do(self, asked: Ask) -> None:
+        ask = replace(asked, places=self._now(asked.places), body=self._now(asked.body))
         operation = self._operations[ask.operation]
         headers = dict(ask.headers)
         if self._position and any(one.name == "Ledger-Position" for one in operation.headers):
@@ -65,6 +75,7 @@ class Scene:
             status, found, body = self._sent(operation, ask, headers)
         if ask.places.get("account_number") == ACCOUNT and operation.method != "GET":
             self._position = found["Ledger-Position"]
+        self._told.answers[ask.operation] = body
         if ask.shown:
             assert ask.operation not in self.examples, ask.operation
             self.examples[ask.operation] = {
@@ -80,6 +91,16 @@ class Scene:
                     "body": {name: body[name] for name in ask.cut} if ask.cut else body,
                 },
             }
+
+    def _now(self, value: Any) -> Any:
+        """The same, with what depends on what was told before worked out."""
+        if isinstance(value, Mapping):
+            return {name: self._now(inner) for name, inner in value.items()}
+        return value(self._told) if callable(value) else value
+
+    def _mailed(self, name: str) -> str:
+        eventually(lambda: bool(self._box.mails_to(name)))
+        return self._box.mails_to(name)[-1].link[1]
 
     def _sent(
         self, operation: Operation, ask: Ask, headers: Mapping[str, str]
@@ -127,14 +148,14 @@ def _read(response: http.client.HTTPResponse) -> Any:
 
 
 def masked(value: Any, name: str = "") -> Any:
-    """The same, with what differs from run to run masked: instants, random ids, hashes, tokens."""
+    """The same, with what differs from run to run masked: instants, random ids, hashes, secrets."""
+    if name in _VOLATILE_FIELDS and value is not None:
+        return "(volatile)"
     if isinstance(value, dict):
         return {field: masked(inner, field) for field, inner in value.items()}
     if isinstance(value, list):
         return [masked(inner) for inner in value]
     if isinstance(value, str):
-        if name in _VOLATILE_FIELDS:
-            return "(volatile)"
         for pattern, mask in _VOLATILE:
             value = pattern.sub(mask, value)
     return value
@@ -142,10 +163,12 @@ def masked(value: Any, name: str = "") -> Any:
 
 def made(database: Database, directory: Path) -> dict[str, Any]:
     """The examples of the scenario, played in an empty region."""
-    environment = environment_of(regions_file(directory, database))
-    with serving(environment, directory) as service:
-        scene = Scene(database, service)
-        scene.play(ASKS)
+    with mailbox() as box:
+        regions = regions_file(directory, database)
+        environment = environment_of(regions, BILLING_LEDGER_SMTP_URL=box.url)
+        with serving(environment, directory) as service:
+            scene = Scene(database, service, box)
+            scene.play(ASKS)
     return scene.examples
 
 

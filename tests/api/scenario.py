@@ -1,34 +1,14 @@
-"""The scenario that the document's examples are from: every operation once, on one account's story."""
+"""An account's story, in which every operation about accounts is asked once for the examples."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from tests.api.asking import Ask
 from tests.api.books import PASSWORD
 
 FINANCE, CUSTOMER, AUDITOR, SUPPORT = "finance", "customer", "auditor", "support"
 ACCOUNT = "HARBOUR-1"
 LEAVING = "HARBOUR-2"
 AS_OF = {"effective_on": "2020-06-30"}
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One request; `shown` makes it and its answer the example of the operation.
-
-    `cut` are the fields of a long answer that the example keeps. `until`: asked again until a field
-    of the answer has this value.
-    """
-
-    operation: str
-    asker: str | None = FINANCE
-    places: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Any = None
-    shown: bool = True
-    cut: tuple[str, ...] = ()
-    until: tuple[str, Any] | None = None
 
 
 def _command(operation: str, body: Any = None, *, shown: bool = True, **places: str) -> Ask:

@@ -13,8 +13,7 @@ from api.embedded import EmbeddedServer
 from api.openapi import document
 from tests.api.asking import operations_of
 from tests.api.conftest import REGIONS, Deployment, fresh_database
-from tests.api.make_examples import FILE, made, masked
-from tests.api.scenario import ASKS
+from tests.api.make_examples import ASKS, FILE, made, masked
 
 COMMITTED: dict[str, Any] = json.loads(FILE.read_text())
 
