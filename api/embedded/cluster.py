@@ -29,10 +29,11 @@ INIT_LIMIT_S = 300
 START_LIMIT_S = 600  # recovery after a crash replays the log first
 RECOVER_LIMIT_S = 6 * 3600  # a copy brings the log of the hours that taking it took
 STOP_LIMIT_S = 120
-START_ATTEMPTS_MAX = 10
+START_ATTEMPTS_MAX = 20  # with the pauses 19 s for the processes of a killed server to go
 RETRY_PAUSE_S = 0.1
-# The port is taken; a backend of a killed server is not yet gone.
-PASSING_FAULTS = ("could not bind", "is still in use")
+PROBE_LIMIT_S = 1.0
+# Faults that pass: the port is taken; a process of a killed server is not yet gone.
+PORT_TAKEN, STILL_IN_USE = "could not bind", "is still in use"
 READY_POLL_S = 0.02
 LOG_LINES_SHOWN = 12
 
@@ -255,8 +256,10 @@ class Cluster:
         """A server on the last port, or on another free one when that is taken."""
         port = self._last_port() or free_port()
         options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+        early_log = self.data / "start.log"  # what it says before its log has a collector
         said = ""
         for attempt in range(START_ATTEMPTS_MAX):
+            said_before = len(_content(early_log))
             done = run(
                 install,
                 "pg_ctl",
@@ -266,7 +269,7 @@ class Cluster:
                 "-t",
                 str(START_LIMIT_S),
                 "-l",
-                self.data / "start.log",
+                early_log,
                 "-o",
                 f"-p {port} {options}",
                 "start",
@@ -277,11 +280,14 @@ class Cluster:
             if done.returncode == 0:
                 self._note_port(port)
                 return
-            said = done.stderr + self._log_tail()
-            if not any(sign in said for sign in PASSING_FAULTS):
-                break
+            early = _content(early_log)[said_before:].decode(errors="replace")
+            said = done.stderr + early + self._log_tail()
+            if STILL_IN_USE not in early:
+                # The collector may not have written yet that the port is taken.
+                if PORT_TAKEN not in said and not is_taken(port):
+                    break
+                port = free_port()
             time.sleep(RETRY_PAUSE_S * attempt)
-            port = free_port()
         raise CannotStart(f"PostgreSQL does not start in {self.data}: {said}")
 
     def _wait_until_ready(self) -> None:
@@ -352,3 +358,14 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def is_taken(port: int) -> bool:
+    """Whether something listens on a loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(PROBE_LIMIT_S)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""

@@ -3,6 +3,7 @@
 import atexit
 import os
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -10,13 +11,16 @@ from typing import Any, Self
 import psycopg
 
 from api.embedded.binaries import CannotStart, find_install
-from api.embedded.cluster import ADMIN, OWNER, SERVICE, Cluster
+from api.embedded.cluster import ADMIN, OWNER, SERVICE, START_LIMIT_S, Cluster
 from api.embedded.locks import DirectoryLocks
 from api.embedded.supervisor import end_supervisor, ensure_supervised
 from ledger.store.sql import load
 
 CONNECT_LIMIT_S = 30
 READY_ATTEMPTS_MAX = 3
+READY_POLL_S = 0.05
+RECOVERING = ("is starting up", "not yet accepting connections", "in recovery mode")
+"""How PostgreSQL refuses connections for a while (57P03, which psycopg does not tell apart)."""
 
 # One hold for each directory: the kernel's locks do not count the users inside a process.
 _holds: dict[Path, "_Hold"] = {}
@@ -140,16 +144,24 @@ class _Hold:
             self.cluster.stop()
 
     def _ensure_ready(self) -> None:
-        """The server runs, with its roles; tried again when it is killed just then."""
-        for attempt in range(1, READY_ATTEMPTS_MAX + 1):
+        """The server runs, with its roles; tried again when it is killed just then.
+
+        After the kill of a single backend it recovers, and says so, for as long as that takes.
+        """
+        attempts = 0
+        deadline = time.monotonic() + START_LIMIT_S
+        while True:
             self.cluster.ensure_running()
             try:
                 self._ensure_roles()
                 return
             except psycopg.OperationalError as fault:
-                if attempt == READY_ATTEMPTS_MAX:
+                recovering = any(sign in str(fault) for sign in RECOVERING)
+                attempts += not recovering
+                if attempts == READY_ATTEMPTS_MAX or time.monotonic() > deadline:
                     where = self.cluster.data
                     raise CannotStart(f"PostgreSQL in {where} does not answer: {fault}") from fault
+                time.sleep(READY_POLL_S if recovering else 0)
 
     def _ensure_roles(self) -> None:
         cluster = self.cluster

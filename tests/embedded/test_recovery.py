@@ -1,8 +1,10 @@
 """What a kill, a crash or a neighbour may leave behind, and that the next start copes with it."""
 
+import os
 import shutil
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import psycopg
 import pytest
 
 from api.embedded import CannotStart, start
+from api.embedded.cluster import Cluster
 from tests.embedded.users import User, eventually, kill, living, postmaster, supervisor
 
 
@@ -47,6 +50,17 @@ def test_a_killed_server_comes_back_while_it_is_used(used_directory: Path) -> No
         assert (used_directory / "supervisor.log").read_text() == ""
 
 
+def test_who_joins_waits_while_a_killed_backend_is_recovered_from(used_directory: Path) -> None:
+    """One killed backend makes PostgreSQL recover, and refuse connections meanwhile, for a while."""
+    with start(used_directory) as server:
+        url = server.owner_url("kept")
+        for _ in range(5):
+            with psycopg.connect(url) as backend:
+                psutil.Process(backend.info.backend_pid).kill()
+            with start(used_directory) as joined:
+                assert answers(joined.owner_url("kept"))
+
+
 def test_everything_killed_is_recovered_by_the_next_start(used_directory: Path) -> None:
     """User, supervisor and PostgreSQL killed with -9: the next start has every committed row."""
     with User(used_directory) as user:
@@ -57,6 +71,30 @@ def test_everything_killed_is_recovered_by_the_next_start(used_directory: Path) 
         kill(postmaster(used_directory))
     with start(used_directory) as server:
         assert rows(server.owner_url("kept")) == [7]
+
+
+def test_a_start_waits_for_what_a_killed_server_left_running(used_directory: Path) -> None:
+    """A backend that outlives its killed server for a second is waited for, at the same port, even
+    when it wrote to the log after PostgreSQL had said that it is in the way."""
+    with User(used_directory) as user:
+        url = user.ready().replace("/postgres", "/kept")
+        write_row(url, 5)
+        port = (used_directory / "port").read_text()
+        with psycopg.connect(url) as connection:
+            orphan = psutil.Process(connection.info.backend_pid)
+            orphan.suspend()
+            kill(supervisor(used_directory))
+            user.kill(signal.SIGKILL)
+            kill(postmaster(used_directory))
+            connection.close()
+    for log in (used_directory / "pgdata" / "log").iterdir():
+        os.utime(log, (time.time() + 3_600,) * 2)
+    ending = threading.Timer(1, orphan.kill)
+    ending.start()
+    with start(used_directory) as server:
+        assert rows(server.owner_url("kept")) == [5]
+        assert (used_directory / "port").read_text() == port
+    ending.join()
 
 
 def test_a_zombie_is_not_taken_for_a_server(used_directory: Path) -> None:
@@ -116,6 +154,14 @@ def test_a_taken_port_is_left_to_its_owner(used_directory: Path) -> None:
             after = server.owner_url("kept")
             assert after != before
             assert answers(after)
+
+
+def test_a_taken_port_is_seen_though_the_log_is_late(
+    used_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL's log collector may write the reason only after the start has failed."""
+    monkeypatch.setattr(Cluster, "_log_tail", lambda cluster: "")
+    test_a_taken_port_is_left_to_its_owner(used_directory)
 
 
 def test_the_port_is_kept_over_a_restart(used_directory: Path) -> None:
