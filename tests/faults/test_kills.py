@@ -93,12 +93,13 @@ class Processes:
 def wreck(server: EmbeddedServer, journals: Path, seconds: float, seed: int) -> Processes:
     """Runs the load for a while, killing something every second or less."""
     dice = random.Random(seed)
+    first = dice.sample(["writer 0", "follower", "database"], 3)  # chance may not leave one out
     processes = Processes(server, journals, seed)
     try:
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while first or time.monotonic() < deadline:
             time.sleep(dice.uniform(0.2, 1.2))
-            name = dice.choice(
+            name = (first and first.pop()) or dice.choice(
                 ["writer 0", "writer 0", "writer 1", "follower", "follower", "database", "backend"]
             )
             try:
