@@ -1,14 +1,18 @@
 """Reading a request's JSON body: bounded, strict, and every fault named as a problem."""
 
+import asyncio
 import re
 from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
+from api.nesting import DEPTH_MAX, is_too_deep
 from api.problems import FieldError, Problem
 
 BODY_BYTES_MAX = 64 * 1024
+BODY_S = 30.0
+"""For all of a body to arrive: a caller who sends a byte now and then holds nothing for long."""
 _MEDIA_TYPE = "application/json"
 _PATH = re.compile(r" - at `\$([^`]*)`$")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
@@ -18,7 +22,7 @@ _any: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 
 async def read_json(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
-    """The body as the decoder's type; raises Problem (400, 413, 415 or 422)."""
+    """The body as the decoder's type; raises Problem (400, 408, 413, 415 or 422)."""
     _refuse_other_media(request)
     return _decoded(await _read(request), decoder)
 
@@ -44,6 +48,8 @@ def _refuse_other_media(request: Request) -> None:
 
 
 def _decoded(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    if is_too_deep(body):
+        raise Problem("malformed_json", f"the body nests deeper than {DEPTH_MAX}")
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as fault:
@@ -59,10 +65,14 @@ async def _read(request: Request) -> bytes:
         raise too_large
     body = bytearray()
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > BODY_BYTES_MAX:
-                raise too_large
+        async with asyncio.timeout(BODY_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_BYTES_MAX:
+                    raise too_large
+    except TimeoutError:
+        says = f"the body must arrive within {BODY_S:.0f} s"
+        raise Problem("request_timeout", says, headers={"Connection": "close"}) from None
     except ClientDisconnect as fault:
         raise Problem("malformed_request", "the connection ended within the body") from fault
     return bytes(body)

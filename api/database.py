@@ -9,14 +9,16 @@ import psycopg
 from psycopg import errors
 from psycopg.rows import TupleRow, dict_row, tuple_row
 
+from ledger.store.connection import CONNECT_TIMEOUT_S, TCP_TIMEOUT_MS
 from ledger.store.roles import acting_as
 
-CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT = "10s"
 ATTEMPTS_MAX = 2
 """A broken connection is found out by using it: the second attempt is on a fresh one."""
 WAITING_MAX = 1_024
 """Requests that may wait for a line of a pool; more are better told to come back."""
+WAIT_S = 5.0
+"""For a line of a pool: past that whoever asked would rather know."""
 
 Given = Mapping[str, Any] | Sequence[Any]
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -32,7 +34,7 @@ class TooSlow(Exception):
 
 
 class PoolBusy(Exception):
-    """Too many wait for a line of the pool already."""
+    """Too many wait for a line of the pool, or one has waited too long."""
 
 
 class Asks(Protocol):
@@ -123,6 +125,7 @@ class Line:
                 self._conninfo,
                 autocommit=True,
                 connect_timeout=CONNECT_TIMEOUT_S,
+                tcp_user_timeout=TCP_TIMEOUT_MS,
                 row_factory=tuple_row,
             )
         return self._connection
@@ -146,17 +149,25 @@ class LinePool:
     @asynccontextmanager
     async def line(self) -> AsyncIterator[Line]:
         """A line that nobody else uses meanwhile; raises PoolBusy."""
-        if self._waiting >= WAITING_MAX:
-            raise PoolBusy
-        self._waiting += 1
-        try:
-            line = await self._idle.get()
-        finally:
-            self._waiting -= 1
+        line = await self._next()
         try:
             yield line
         finally:
             self._idle.put_nowait(line)
+
+    async def _next(self) -> Line:
+        if not self._idle.empty():
+            return self._idle.get_nowait()
+        if self._waiting >= WAITING_MAX:
+            raise PoolBusy
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(WAIT_S):
+                return await self._idle.get()
+        except TimeoutError:
+            raise PoolBusy from None
+        finally:
+            self._waiting -= 1
 
     async def rows(self, statement: bytes, given: Given) -> list[TupleRow]:
         """As Line.rows, on an idle line; raises PoolBusy."""

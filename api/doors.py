@@ -6,8 +6,11 @@ from datetime import date, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from eventsourcing.persistence import InterfaceError, OperationalError
+
+from api import metrics
 from api.cursors import CursorKey
-from api.database import LinePool
+from api.database import DatabaseUnavailable, LinePool
 from api.feed import Feed
 from api.heads import HeadWatch
 from api.reads import SummaryReader
@@ -71,12 +74,18 @@ class RegionDoor:
         A ledger whose thread has ended is opened anew for whoever comes next.
         """
         ledger = await self._opened()
+        outcomes: list[Outcome] = []
         try:
-            return await ledger.handle(requests)
+            metrics.queued(self.region.code, ledger.waiting + len(requests))
+            outcomes = await ledger.handle(requests)
         except LedgerClosed:
             if self._ledger is ledger:
                 self._ledger = None
             raise
+        finally:
+            metrics.queued(self.region.code, ledger.waiting)
+            metrics.commands(requests, outcomes)
+        return outcomes
 
     def month_ends(self) -> MonthEnds:
         """The region's month ends, for a thread; to be closed."""
@@ -97,5 +106,11 @@ class RegionDoor:
         if self._ledger is None:
             async with self._opening:
                 if self._ledger is None:
-                    self._ledger = await asyncio.to_thread(self._database.ledger)
+                    self._ledger = await self._open()
         return self._ledger
+
+    async def _open(self) -> Ledger:
+        try:
+            return await asyncio.to_thread(self._database.ledger)
+        except (OperationalError, InterfaceError) as fault:
+            raise DatabaseUnavailable from fault

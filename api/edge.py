@@ -1,6 +1,5 @@
-"""The outermost layer of HTTP: correlation ids, one answer for every fault, one log line each."""
+"""The outermost layer of HTTP: correlation ids, one answer for every fault, one line a request."""
 
-import logging
 import re
 import secrets
 import time
@@ -12,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import logs
+from api import logs, metrics
 from api.database import DatabaseUnavailable, PoolBusy, TooSlow
+from api.limits import refuse_odd_head
 from api.problems import (
     MEDIA_TYPE,
     FieldError,
@@ -22,13 +22,13 @@ from api.problems import (
     problem_of,
     problem_of_status,
 )
-from api.security.tokens import without_tokens
 from ledger.errors import Refusal
 from ledger.store.faults import LedgerClosed, StoreUnavailable
 
 CORRELATION_HEADER = b"correlation-id"
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 RETRY_AFTER_S = 1
+SIGN_IN = "/v1/sign-in"
 
 EXPECTED = (
     Problem,
@@ -70,6 +70,7 @@ class Edge:
             await send(message)
 
         try:
+            refuse_odd_head(scope)
             await self._app(scope, receive, send_marked)
         except Exception as fault:
             if not isinstance(fault, EXPECTED):
@@ -78,21 +79,31 @@ class Edge:
                 raise  # half an answer is out: the server must cut the connection
             if not status:
                 await answer(Request(scope), fault)(scope, receive, send_marked)
-        if status >= 400 or scope["method"] != "GET":
-            logs.event(
-                "request",
-                level=logging.ERROR if status >= 500 else logging.INFO,
-                method=scope["method"],
-                path=without_tokens(scope["path"]),
-                status=status,
-                ms=round((time.perf_counter() - started) * 1000, 1),
-                correlation_id=correlation_id,
-            )
+        finally:
+            _tell(scope, status, time.perf_counter() - started)
+
+
+def _tell(scope: Scope, status: int, seconds: float) -> None:
+    """The request is logged and counted, by the template of its path: paths name customers."""
+    method, problem = scope["method"], scope.get("problem")
+    route = scope.get("template", metrics.NO_ROUTE)
+    metrics.request(method, route, status, seconds)
+    if route == SIGN_IN and method == "POST":
+        metrics.signed_in(problem or "ok")
+    logs.request(
+        method=method,
+        route=route,
+        status=status,
+        ms=round(seconds * 1000, 1),
+        correlation_id=scope["correlation_id"],
+        problem=problem,
+    )
 
 
 def answer(request: Request, fault: Exception) -> Response:
     """The response to a request that ended with an exception."""
     problem = _problem_of(fault)
+    request.scope["problem"] = problem.code
     headers = {"Cache-Control": "no-store", **problem.headers}
     if problem.status == 401:  # RFC 9110, 15.5.2: it must be there
         headers["WWW-Authenticate"] = "Bearer"

@@ -3,9 +3,16 @@
 import json
 import logging
 import sys
+import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import msgspec
+
+from ledger.store.faults import message_of
+
 LOGGER = "billing-ledger"
+_logger = logging.getLogger(LOGGER)
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
 
 
@@ -19,9 +26,36 @@ class JsonFormatter(logging.Formatter):
             "event": record.getMessage(),
         }
         line |= {k: v for k, v in vars(record).items() if k not in _OF_EVERY_RECORD}
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1] is not None:
+            line["traceback"] = "".join(_told(record.exc_info[1]))
         return json.dumps(line, default=str)
+
+
+class RequestLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The line of a request; `problem` is the code of the one that it was answered with."""
+
+    at: datetime
+    level: str
+    event: str
+    method: str
+    route: str
+    status: int
+    ms: float
+    correlation_id: str
+    problem: str | None = None
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _told(fault: BaseException) -> Iterator[str]:
+    """A traceback, causes first; of the database's exceptions no more than may be logged."""
+    cause = fault.__cause__ or (None if fault.__suppress_context__ else fault.__context__)
+    if cause is not None:
+        yield from _told(cause)
+        yield "then:\n"
+    yield from traceback.format_tb(fault.__traceback__)
+    yield f"{type(fault).__qualname__}: {message_of(fault)}\n"
 
 
 def set_up(level: int = logging.INFO) -> None:
@@ -31,14 +65,37 @@ def set_up(level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger(LOGGER).setLevel(level)
+    _logger.setLevel(level)
 
 
 def event(name: str, *, level: int = logging.INFO, **fields: object) -> None:
     """Logs an event with its fields; never a password, token, or an amount beside a name."""
-    logging.getLogger(LOGGER).log(level, name, extra=fields)
+    _logger.log(level, name, extra=fields)
 
 
 def fault(name: str, **fields: object) -> None:
     """Logs the exception being handled, with its traceback."""
-    logging.getLogger(LOGGER).error(name, exc_info=True, extra=fields)
+    _logger.error(name, exc_info=True, extra=fields)
+
+
+def request(
+    *, method: str, route: str, status: int, ms: float, correlation_id: str, problem: str | None
+) -> None:
+    """Logs that a request was answered. `route` is a template: paths name customers.
+
+    Written past the logging library, which costs five times as much: a tenth of a quick read.
+    """
+    if not _logger.isEnabledFor(logging.INFO):
+        return
+    line = RequestLine(
+        at=datetime.now(UTC),
+        level="error" if status >= 500 else "info",
+        event="request",
+        method=method,
+        route=route,
+        status=status,
+        ms=ms,
+        correlation_id=correlation_id,
+        problem=problem,
+    )
+    sys.stderr.write(f"{_encode(line).decode()}\n")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.requests import Request
-from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Scope
 
 from api.parameters import Parameter
 from api.security.scope import Permission
@@ -76,13 +76,21 @@ class Methods:
         return await self._handles[request.method](request)
 
 
+class TemplateRoute(Route):
+    """A route that tells whatever wraps the application the template of its path."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, found = super().matches(scope)
+        return match, {**found, "template": self.path}
+
+
 def routes(operations: Sequence[Operation]) -> list[Route]:
     """A route for each path, in order; for other methods the framework's 405 names all there are."""
     by_path: dict[str, list[Operation]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, []).append(operation)
     return [
-        Route(path, _endpoint(found), methods=[operation.method for operation in found])
+        TemplateRoute(path, _endpoint(found), methods=[operation.method for operation in found])
         for path, found in by_path.items()
     ]
 

@@ -8,9 +8,12 @@ from api.operations import JSON, Operation
 from api.problems import CODES
 from api.security.scope import PUBLIC
 
-_OF_ANY = ("internal_error", "overloaded", "database_unavailable")
+_OF_ANY = (
+    *("malformed_request", "uri_too_long", "headers_too_large", "unsupported_media_type"),
+    *("internal_error", "overloaded", "database_unavailable"),
+)
 _OF_BODY = (
-    *("malformed_json", "malformed_request", "payload_too_large", "unsupported_media_type"),
+    *("malformed_json", "payload_too_large", "request_timeout", "unsupported_media_type"),
     "invalid_request",
 )
 _OF_AMOUNTS = ("invalid_amount", "currency_mismatch", "unknown_currency")

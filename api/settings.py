@@ -24,6 +24,7 @@ __all__ = ["VARIABLES", "Contact", "InvalidSetting", "Region", "Settings", "load
 VARIABLES = (
     "PORT",
     "BILLING_LEDGER_HOST",
+    "BILLING_LEDGER_METRICS_PORT",
     "BILLING_LEDGER_DATA",
     "BILLING_LEDGER_POSTGRES",
     "BILLING_LEDGER_REGIONS",
@@ -36,6 +37,9 @@ VARIABLES = (
 
 DEFAULT_REGION = "us"
 DEFAULT_PORT = "8000"
+DEFAULT_METRICS_PORT = "9464"
+"""Of OpenTelemetry's exporters in Prometheus' format."""
+METRICS_OFF = "0"
 LOOPBACK = "127.0.0.1"
 
 
@@ -62,6 +66,10 @@ class Settings:
     """What is served, at least one."""
     mail: MailServer | None
     """What mails are sent by; None: they wait in the outbox."""
+    metrics_port: int | None
+    """TCP port on loopback for /metrics; None: nothing is counted."""
+    metrics_port_is_set: bool
+    """True when an operator relies on that very port."""
 
     def region(self, code: str) -> Region:
         """The region of that code; raises KeyError."""
@@ -79,18 +87,20 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     found = {name: environment[name] for name in VARIABLES if environment.get(name)}
     data, postgres = found.get("BILLING_LEDGER_DATA"), found.get("BILLING_LEDGER_POSTGRES")
     return Settings(
-        port=_port(found.get("PORT", DEFAULT_PORT)),
+        port=_port("PORT", found.get("PORT", DEFAULT_PORT)),
         host=found.get("BILLING_LEDGER_HOST", LOOPBACK),
         data=Path(data) if data else _conventional_data_directory(environment),
         postgres=Path(postgres) if postgres else None,
         regions=_regions(found),
         mail=_mail_server(found.get("BILLING_LEDGER_SMTP_URL")),
+        metrics_port=_metrics_port(found.get("BILLING_LEDGER_METRICS_PORT", DEFAULT_METRICS_PORT)),
+        metrics_port_is_set="BILLING_LEDGER_METRICS_PORT" in found,
     )
 
 
-def _port(text: str) -> int:
+def _port(variable: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
-        raise InvalidSetting("PORT", text, "is not a port from 1 to 65535")
+        raise InvalidSetting(variable, text, "is not a port from 1 to 65535")
     return int(text)
 
 
@@ -99,6 +109,10 @@ def _mail_server(url: str | None) -> MailServer | None:
         return mail_server(url) if url else None
     except ValueError as fault:
         raise InvalidSetting("BILLING_LEDGER_SMTP_URL", url or "", str(fault)) from None
+
+
+def _metrics_port(text: str) -> int | None:
+    return None if text == METRICS_OFF else _port("BILLING_LEDGER_METRICS_PORT", text)
 
 
 def _conventional_data_directory(environment: Mapping[str, str]) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from api import wire_values as v
+from api.nesting import DEPTH_MAX, is_too_deep
 from api.problems import CODES, FieldError, Problem
 from api.wire_values import Field, Reading, read_object
 from ledger import commands as c
@@ -352,6 +353,9 @@ class Lines:
 
 
 def _json(line: bytes) -> object:
+    if is_too_deep(line):
+        says = f"the line nests deeper than {DEPTH_MAX}"
+        raise InvalidBody([FieldError("", "malformed_json", says)])
     try:
         return msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:

@@ -146,6 +146,15 @@ def list_of(read: Reader, items_max: int) -> Reader:
     return read_list
 
 
+# What makes text read in another order than it is written: a company or a description could show a
+# name or an amount that is not there to people who never saw it typed (UTR 36, "Bidirectional Text
+# Spoofing"). Arabic and Hebrew need none of them: their letters carry their direction, and the marks
+# that help at borders, U+061C, U+200E and U+200F, are taken (UAX 9, section 2).
+_REORDERS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Controls, surrogates, which are no characters, and two separators that some readers break lines at.
+_UNFIT = frozenset(("Cc", "Cs", "Zl", "Zp"))
+
+
 def text(chars_max: int, *, required: bool = False, lines: bool = False) -> Reader:
     """A reader of text in NFC without control characters; `lines` may break it."""
     fit = r"[^\u0000-\u0008\u000B-\u001F\u007F-\u009F]" if lines else _FIT
@@ -172,7 +181,9 @@ def text(chars_max: int, *, required: bool = False, lines: bool = False) -> Read
 
 
 def _is_unfit(char: str, lines: bool) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cs") and not (lines and char in "\n\t")
+    if lines and char in "\n\t":
+        return False
+    return char in _REORDERS or unicodedata.category(char) in _UNFIT
 
 
 def matching(pattern: re.Pattern[str], code: str, what: str) -> Reader:

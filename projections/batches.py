@@ -13,6 +13,7 @@ import psycopg
 from eventsourcing.persistence import MapperDeserialisationError
 
 from ledger.events import Event
+from ledger.store.faults import message_of
 from ledger.store.mapper import EventMapper
 from ledger.store.sql import load
 from projections.model import At, Connection, ReadModel, Rows, WentBackwards
@@ -100,7 +101,8 @@ class Folding:
                 faults += 1
                 if faults > WRITE_FAULTS_MAX:
                     raise ViewDamaged(
-                        f"more than {WRITE_FAULTS_MAX} accounts do not fit; the last: {fault}"
+                        f"more than {WRITE_FAULTS_MAX} accounts do not fit; the last: "
+                        f"{message_of(fault)}"
                     ) from fault
                 self._park(part[0][0], fault)
         self._note(connection)
@@ -142,7 +144,7 @@ class Folding:
     def _park(self, logged: Logged, fault: Exception) -> None:
         """The account stops here, also when it was to stop at a later event: reading comes first."""
         at = logged.at
-        error = f"{type(fault).__name__}: {fault}".replace("\x00", "")
+        error = f"{type(fault).__name__}: {message_of(fault)}".replace("\x00", "")
         self._ends[at.account_id] = at.position
         id = UUID(bytes=at.account_id)
         self.parked = [parked for parked in self.parked if parked.account_id != id]

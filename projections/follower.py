@@ -7,15 +7,15 @@ positions: two followers share the lanes, and a killed one leaves nothing half d
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import psycopg
 
 from ledger.store.connection import CONNECT_TIMEOUT_S, TCP_TIMEOUT_MS
-from ledger.store.faults import Corrupt
+from ledger.store.faults import Corrupt, message_of
 from ledger.store.lanes import LANES
 from ledger.store.mapper import EventMapper
 from ledger.store.roles import PROJECTOR, acting_as
@@ -28,6 +28,8 @@ EVENTS_MAX = 5_000
 """Events one transaction takes; it takes what there is, so batches grow with the lag up to this."""
 IDLE_MIN_S = 0.005
 IDLE_MAX_S = 0.02
+SEE_EVERY_S = 1.0
+"""Seconds between two looks at the lag, at least."""
 RECONNECT_MIN_S = 0.05
 RECONNECT_MAX_S = 2.0
 STRANGE_FAULTS_MAX = 5
@@ -39,6 +41,15 @@ _log = logging.getLogger(__name__)
 
 class ViewBehind(Exception):
     """The read model has not reached the position asked for in the time given."""
+
+
+class Lag(NamedTuple):
+    """How far a read model is behind the log, and how many accounts it could not fold."""
+
+    events: int
+    seconds: float
+    """How long the oldest event not taken has waited."""
+    parked: int
 
 
 class Follower:
@@ -92,19 +103,22 @@ class Follower:
             if not is_write_fault(fault):
                 raise
             _log.warning(
-                "batch_refused", extra={"read_model": self.model.name, "error": str(fault)}
+                "batch_refused", extra={"read_model": self.model.name, "error": message_of(fault)}
             )
             return self._take(wanted, carefully=True)
 
-    def run(self, stop: threading.Event) -> None:
-        """Follows until told to stop.
+    def run(self, stop: threading.Event, see: Callable[[Lag], None] | None = None) -> None:
+        """Follows until told to stop; `see` is given the lag, about once a second.
 
         Raises Corrupt at a gap, ViewOutdated when another release made the tables, and what keeps
         being refused.
         """
-        idle_s, reconnect_s, strange = IDLE_MIN_S, RECONNECT_MIN_S, 0
+        idle_s, reconnect_s, strange, seen_at = IDLE_MIN_S, RECONNECT_MIN_S, 0, -SEE_EVERY_S
         while not stop.is_set():
             try:
+                if see is not None and time.monotonic() - seen_at >= SEE_EVERY_S:
+                    see(self._lag())
+                    seen_at = time.monotonic()
                 taken = self.step()
             except psycopg.Error as fault:
                 self.close()
@@ -112,7 +126,7 @@ class Follower:
                 strange = 0 if lost else strange + 1
                 _log.warning(
                     "follower_interrupted",
-                    extra={"read_model": self.model.name, "error": str(fault)},
+                    extra={"read_model": self.model.name, "error": message_of(fault)},
                 )
                 if strange >= STRANGE_FAULTS_MAX:
                     raise
@@ -121,7 +135,7 @@ class Follower:
                 continue
             except Corrupt as fault:
                 _log.critical(
-                    "log_corrupt", extra={"read_model": self.model.name, "error": str(fault)}
+                    "log_corrupt", extra={"read_model": self.model.name, "error": message_of(fault)}
                 )
                 raise
             reconnect_s, strange = RECONNECT_MIN_S, 0
@@ -232,6 +246,11 @@ class Follower:
         events = self._events(connection, "account_events", {**account, "upto": locked[1]})
         folding = Folding(self.model, self._mapper, ())
         folding.apply_carefully(connection, events)
+
+    def _lag(self) -> Lag:
+        lanes = {"lanes": arrays.packed(arrays.Int4, self.lanes)}
+        [row] = self._open().execute(_SQL["lag"], lanes).fetchall()
+        return Lag(*cast(Any, row))
 
     def _positions(self, query: str) -> list[Any]:
         lanes = {"lanes": arrays.packed(arrays.Int4, self.lanes)}

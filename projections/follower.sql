@@ -8,6 +8,17 @@ JOIN tracking AS t ON t.lane = h.lane
 WHERE h.lane = ANY (%(lanes)b) AND t.position < h.position
 ORDER BY h.lane;
 
+-- name: lag
+-- Events not taken, the seconds that the oldest of them has waited, and parked accounts.
+SELECT
+    COALESCE(sum(h.position - t.position), 0)::bigint,
+    COALESCE(EXTRACT(epoch FROM clock_timestamp() - min(e.recorded_at)), 0)::float8,
+    (SELECT count(*) FROM parked AS p WHERE p.lane = ANY (%(lanes)b))
+FROM ledger.lane_head AS h
+JOIN tracking AS t ON t.lane = h.lane
+LEFT JOIN ledger.event AS e ON e.lane = t.lane AND e.position = t.position + 1
+WHERE h.lane = ANY (%(lanes)b) AND t.position < h.position;
+
 -- name: positions
 -- The tracked position of lanes.
 SELECT t.lane, t.position

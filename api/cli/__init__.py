@@ -29,6 +29,7 @@ from api.cli.screen import REFUSED, Misuse, Refused, Screen
 from api.embedded import CannotStart
 from api.embedded.aside import NotEmpty
 from api.sample_loading import SampleRefused
+from api.serving.exposition import CannotExpose
 from api.serving.service import CannotServe
 from api.settings import InvalidSetting
 from api.wiring import NoOwner
@@ -62,6 +63,7 @@ COMMANDS = (
 _SAYS_ALL = (
     CannotBackUp,
     CannotRestore,
+    CannotExpose,
     CannotServe,
     CannotStart,
     CannotSwap,

@@ -2,6 +2,7 @@
 
 import argparse
 import socket
+from pathlib import Path
 from threading import Event
 
 import msgspec
@@ -13,6 +14,7 @@ from api.mail import MailServer
 from api.sample.customers import SAMPLE_REGIONS
 from api.sample_loading import Loaded, load_sample
 from api.serving import service
+from api.serving.exposition import exposed
 from api.settings import Settings
 from api.wiring import Database
 
@@ -35,9 +37,10 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
     with (
         service.stop_signals() as stopping,
         service.listen(settings.host, settings.port) as listening,
+        exposed(settings) as counts,
         fit_databases(settings) as databases,
     ):
-        _serve(databases, listening, given.workers, settings.mail, stopping, screen)
+        _serve(databases, listening, given.workers, settings.mail, counts, stopping, screen)
     return 0
 
 
@@ -46,6 +49,7 @@ def _serve(
     listening: socket.socket,
     workers: int,
     mail: MailServer | None,
+    counts: Path | None,
     stopping: Event,
     screen: Screen,
 ) -> None:
@@ -65,6 +69,7 @@ def _serve(
         listening,
         workers=workers,
         mail=mail,
+        counts=counts,
         stopping=stopping,
         meanwhile=meanwhile,
     )

@@ -5,6 +5,7 @@ import argparse
 from api.cli.regional import fit_databases
 from api.cli.screen import Screen
 from api.serving import service
+from api.serving.exposition import exposed
 from api.settings import Settings
 
 WORKERS_MAX = 64
@@ -39,6 +40,7 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
     with (
         service.stop_signals() as stopping,
         service.listen(settings.host, settings.port) as listening,
+        exposed(settings) as counts,
         fit_databases(settings) as databases,
     ):
         codes = ", ".join(database.region.code for database in databases)
@@ -53,6 +55,7 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
             listening,
             workers=given.workers,
             mail=settings.mail,
+            counts=counts,
             stopping=stopping,
             meanwhile=meanwhile,
         )

@@ -80,7 +80,7 @@ def sign_in_operations(sign_in: SignIn) -> list[Operation]:
 async def _attempt(sign_in: SignIn, given: Credentials, correlation_id: str) -> SignedIn:
     # What was typed is not logged: people type passwords into the wrong field.
     known: dict[str, Any] = {
-        "region": given.region,
+        "region": given.region if sign_in.serves(given.region) else None,
         "source": given.source,
         "correlation_id": correlation_id,
     }

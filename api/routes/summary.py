@@ -16,13 +16,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from starlette.requests import Request
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import parameters
 from api.account_reads import AS_OF, HEADERS
 from api.moments import day, instant, position
-from api.operations import Operation
+from api.operations import Operation, TemplateRoute
 from api.problems import Problem, invalid_query
 from api.reads import Asked, Row, SummaryReader
 from api.security.scope import READ_ACCOUNT
@@ -47,9 +46,9 @@ T = TypeVar("T")
 Headers = list[tuple[bytes, bytes]]
 
 
-def summary_route(readers: Mapping[str, SummaryReader]) -> Route:
+def summary_route(readers: Mapping[str, SummaryReader]) -> TemplateRoute:
     """The route that comes before the framework; `readers` by region."""
-    return Route(PATH, SummaryEndpoint(readers), methods=["GET"], name="summary")
+    return TemplateRoute(PATH, SummaryEndpoint(readers), methods=["GET"], name="summary")
 
 
 def summary_operation(readers: Mapping[str, SummaryReader]) -> Operation:

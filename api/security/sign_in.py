@@ -81,6 +81,10 @@ class SignIn:
         self._lines = lines
         self._passwords = passwords
 
+    def serves(self, region: str) -> bool:
+        """Whether there is such a region."""
+        return region in self._lines
+
     async def __call__(self, given: Credentials) -> SignedIn:
         """A new session.
 

@@ -23,8 +23,3 @@ def region_of(token: str) -> str | None:
     """The region a token claims to be of; None when it has not a token's form."""
     found = _FORM.fullmatch(token)
     return found[1] if found else None
-
-
-def without_tokens(text: str) -> str:
-    """A path as it may be logged: whatever has a token's form is hidden."""
-    return _FORM.sub("***", text)

@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
-from api import logs
+from api import logs, metrics
 
 PAUSE_S = 0.1
 PAUSE_S_MAX = 5.0
@@ -37,10 +38,10 @@ class Work:
 
 
 class Children:
-    """The children of this process."""
+    """The children of this process, which count in files of `counts`, if that is a directory."""
 
-    def __init__(self, works: Sequence[Work]) -> None:
-        self._children = [_Child(work) for work in works]
+    def __init__(self, works: Sequence[Work], counts: Path | None) -> None:
+        self._children = [_Child(work, counts) for work in works]
 
     def start(self) -> None:
         """Every child runs."""
@@ -62,8 +63,9 @@ class Children:
 
 
 class _Child:
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, counts: Path | None) -> None:
         self._work = work
+        self._counts = counts
         self._process: BaseProcess | None = None
         self._alive: Connection | None = None
         self._started_at = 0.0
@@ -77,9 +79,8 @@ class _Child:
 
     def start(self) -> None:
         ours, theirs = _spawning.Pipe()
-        process = _spawning.Process(
-            target=_run, args=(theirs, self._work), name=self._work.name, daemon=False
-        )
+        given = (theirs, self._work, self._counts)
+        process = _spawning.Process(target=_run, args=given, name=self._work.name, daemon=False)
         process.start()
         theirs.close()
         self._process, self._alive, self._started_at = process, ours, time.monotonic()
@@ -125,9 +126,11 @@ class _Child:
         self._process = self._alive = None
 
 
-def _run(parent: Connection, work: Work) -> None:
+def _run(parent: Connection, work: Work, counts: Path | None) -> None:
     """What a child's process runs."""
     logs.set_up()
+    if counts is not None:
+        metrics.set_up(counts, work.name)
     threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
     work.main(*work.given)
 

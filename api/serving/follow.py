@@ -5,11 +5,12 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-from api import logs
+from api import logs, metrics
 from api.mail import MailServer
 from api.mailing import Mailing
 from api.serving.month_ends import close_months
 from api.wiring import READ_MODELS, Database
+from projections.follower import Lag
 from projections.model import ReadModel
 
 STOP_S_MAX = 10.0
@@ -42,7 +43,11 @@ def follow(databases: tuple[Database, ...], mail: MailServer | None, url: str) -
             raise
 
     def follow_with(database: Database, model: ReadModel) -> Callable[[threading.Event], None]:
-        return lambda until: database.follower(model).run(until)
+        def see(lag: Lag) -> None:
+            metrics.views(database.region.code, model.name, **lag._asdict())
+
+        see_if_counted = see if metrics.is_on() else None
+        return lambda until: database.follower(model).run(until, see_if_counted)
 
     works = [(d, model.name, follow_with(d, model)) for d in databases for model in READ_MODELS]
     if mail is not None:

@@ -6,10 +6,10 @@ from contextlib import closing
 
 import psycopg
 
-from api import logs
+from api import logs, metrics
 from api.wiring import Database
 from ledger.closing import MonthEnds
-from ledger.store.faults import LedgerClosed, StoreUnavailable
+from ledger.store.faults import LedgerClosed, StoreUnavailable, message_of
 
 POLL_S = 1.0
 PAUSE_S = 5.0
@@ -29,7 +29,10 @@ def close_months(database: Database, stopping: threading.Event) -> None:
                 continue
             except (psycopg.OperationalError, StoreUnavailable, LedgerClosed) as fault:
                 logs.event(
-                    "month_end_interrupted", level=logging.WARNING, region=region, error=str(fault)
+                    "month_end_interrupted",
+                    level=logging.WARNING,
+                    region=region,
+                    error=message_of(fault),
                 )
             except Exception:  # noqa: BLE001 # the edge: it must not take the followers with it
                 logs.fault("month_end_failed", region=region)
@@ -38,12 +41,14 @@ def close_months(database: Database, stopping: threading.Event) -> None:
 
 
 def _finish(database: Database, month_ends: MonthEnds, stopping: threading.Event) -> None:
+    region = database.region.code
     periods = month_ends.unfinished()
+    metrics.month_ends(region, len(periods))
     if not periods:
         return
-    region = database.region.code
     logs.event("month_end_taken_up", region=region, periods=periods)
     with closing(database.ledger()) as ledger:
         month_ends.work(ledger, stopping=stopping)
     left = month_ends.unfinished()
+    metrics.month_ends(region, len(left))
     logs.event("month_end_left" if left else "month_end_finished", region=region, periods=periods)

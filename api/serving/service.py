@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 
 from api.checkup import hindrances
@@ -91,12 +92,14 @@ def run(
     *,
     workers: int,
     mail: MailServer | None,
+    counts: Path | None,
     stopping: threading.Event,
     meanwhile: Callable[[str], None],
 ) -> None:
     """Serves until `stopping` is set, then lets workers answer what they have and followers end.
 
-    Without a mail server mails wait in the outbox.
+    Without a mail server mails wait in the outbox. `counts` is where processes count what they do,
+    None for nowhere.
 
     `meanwhile` runs in a thread once the children run, and is given the address to ask at; what it
     raises ends the service and is raised again.
@@ -106,7 +109,8 @@ def run(
         [
             *(Work(f"worker-{n}", work, (databases, listening)) for n in range(1, workers + 1)),
             Work("follower", follow, (databases, mail, url_of(host, port))),
-        ]
+        ],
+        counts,
     )
     failed: list[BaseException] = []
 

@@ -16,10 +16,13 @@ def work(databases: tuple[Database, ...], listening: socket.socket) -> None:
 
     from api.app import create_app
     from api.serving.draining import DrainingServer
+    from api.serving.protocol import BoundedProtocol
 
     doors = Doors(databases)
     config = uvicorn.Config(
         create_app(doors),
+        http=BoundedProtocol,
+        ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -60,6 +60,11 @@ class Ledger:
         self._thread = threading.Thread(target=self._run, name=f"ledger-{region}", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Commands that wait to be taken by a flush."""
+        return len(self._queue)
+
     async def handle(self, requests: Sequence[Request]) -> list[Outcome]:
         """The outcome of each request, in order; those of one account are done in order.
 

@@ -9,6 +9,8 @@ from eventsourcing import persistence
 from eventsourcing.postgres import PostgresDatastore
 from psycopg.rows import DictRow, dict_row
 
+from ledger.store.faults import message_of
+
 CONNECT_TIMEOUT_S = 5
 TCP_TIMEOUT_MS = 15_000
 """How long sent bytes may stay unacknowledged before the connection counts as lost."""
@@ -88,5 +90,5 @@ class OneConnection(PostgresDatastore):
 def _as_library_error(fault: psycopg.Error) -> Exception:
     for cause, meaning in _MEANS:
         if isinstance(fault, cause):
-            return meaning(str(fault))
-    return persistence.PersistenceError(str(fault))
+            return meaning(message_of(fault))
+    return persistence.PersistenceError(message_of(fault))

@@ -1,5 +1,7 @@
 """What can go wrong in the store that no caller asked for: each says what to do about it."""
 
+import psycopg
+
 
 class MalformedSql(Exception):
     """A .sql file is not made of named, described blocks."""
@@ -30,3 +32,13 @@ class MigrationChanged(Exception):
 
 class UnsafeRole(Exception):
     """The service's login could change history: it is a superuser or owns the log."""
+
+
+def message_of(fault: BaseException) -> str:
+    """An exception's message as it may be logged and kept.
+
+    Of the database's own only the first part: details show whole rows, with names and amounts.
+    """
+    if isinstance(fault, psycopg.Error):
+        return fault.diag.message_primary or str(fault).strip().partition("\n")[0]
+    return str(fault)

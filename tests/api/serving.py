@@ -181,10 +181,14 @@ def serving(environment: Mapping[str, str], directory: Path, *arguments: str) ->
 
 
 def environment_of(regions: Path, **more: str) -> dict[str, str]:
-    """What commands run with: the regions file, and nothing of the caller's settings."""
+    """What commands run with: the regions file, and nothing of the caller's settings.
+
+    Services of tests run side by side: none is scraped unless a test gives it a port of its own.
+    """
     ours = ("BILLING_LEDGER_", "DATABASE_", "PORT", "PG")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, "BILLING_LEDGER_REGIONS": str(regions), **more}
+    ours_now = {"BILLING_LEDGER_REGIONS": str(regions), "BILLING_LEDGER_METRICS_PORT": "0"}
+    return {**kept, **ours_now, **more}
 
 
 def eventually(claim: Callable[[], bool]) -> None:
