@@ -31,6 +31,7 @@ RECOVER_LIMIT_S = 6 * 3600  # a copy brings the log of the hours that taking it 
 STOP_LIMIT_S = 120
 START_ATTEMPTS_MAX = 20  # with the pauses 19 s for the processes of a killed server to go
 RETRY_PAUSE_S = 0.1
+FAULTS_MAX = 3  # other faults: one may be that it was killed while it started
 PROBE_LIMIT_S = 1.0
 # Faults that pass: the port is taken; a process of a killed server is not yet gone.
 PORT_TAKEN, STILL_IN_USE = "could not bind", "is still in use"
@@ -97,8 +98,7 @@ class Cluster:
 
     def ensure_running(self) -> None:
         """The server runs and takes connections. Raises CannotStart."""
-        if self.is_running():
-            self._wait_until_ready()
+        if self.is_running() and self._becomes_ready():
             return
         account = unprivileged_account(self.data)
         if account:
@@ -257,7 +257,7 @@ class Cluster:
         port = self._last_port() or free_port()
         options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
         early_log = self.data / "start.log"  # what it says before its log has a collector
-        said = ""
+        said, faults = "", 0
         for attempt in range(START_ATTEMPTS_MAX):
             said_before = len(_content(early_log))
             done = run(
@@ -284,23 +284,27 @@ class Cluster:
             said = done.stderr + early + self._log_tail()
             if STILL_IN_USE not in early:
                 # The collector may not have written yet that the port is taken.
-                if PORT_TAKEN not in said and not is_taken(port):
-                    break
-                port = free_port()
+                if PORT_TAKEN in said or is_taken(port):
+                    port = free_port()
+                else:
+                    faults += 1
+            if faults == FAULTS_MAX:
+                break
             time.sleep(RETRY_PAUSE_S * attempt)
         raise CannotStart(f"PostgreSQL does not start in {self.data}: {said}")
 
-    def _wait_until_ready(self) -> None:
-        """Returns once a server that someone else started, and may have been killed over, is ready."""
+    def _becomes_ready(self) -> bool:
+        """True once a server that someone else started, and may have been killed over, is ready;
+        False when it ends before."""
         deadline = time.monotonic() + START_LIMIT_S
         while time.monotonic() < deadline:
             lines = self._pid_lines()
             if len(lines) > 7 and lines[7].strip() == "ready":
                 # Whoever started it may have been killed before noting the port.
                 self._note_port(int(lines[3]))
-                return
+                return True
             if not self.is_running():
-                raise CannotStart(f"PostgreSQL ended while starting: {self._log_tail()}")
+                return False
             time.sleep(READY_POLL_S)
         raise CannotStart(f"PostgreSQL is not ready after {START_LIMIT_S} s: {self._log_tail()}")
 

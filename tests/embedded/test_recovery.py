@@ -7,12 +7,14 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
 import pytest
 
-from api.embedded import CannotStart, start
+from api.embedded import CannotStart, cluster, start
+from api.embedded.binaries import run
 from api.embedded.cluster import Cluster
 from tests.embedded.users import User, eventually, kill, living, postmaster, supervisor
 
@@ -95,6 +97,30 @@ def test_a_start_waits_for_what_a_killed_server_left_running(used_directory: Pat
         assert rows(server.owner_url("kept")) == [5]
         assert (used_directory / "port").read_text() == port
     ending.join()
+
+
+def test_a_server_killed_while_it_starts_is_started_again(
+    used_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed with -9 in its first moments, PostgreSQL is tried again, not reported as broken."""
+    killed = []
+
+    def run_and_kill(install: Path, program: str, *rest: Any, **given: Any) -> Any:
+        starting = program == "pg_ctl" and rest[-1] == "start" and not killed
+        if starting:
+            killed.append(program)
+            threading.Thread(target=kill_when_there).start()
+        return run(install, program, *rest, **given)
+
+    def kill_when_there() -> None:
+        pid_file = used_directory / "pgdata" / "postmaster.pid"
+        eventually(lambda: pid_file.exists() and bool(pid_file.read_text().strip()))
+        kill(postmaster(used_directory))
+
+    monkeypatch.setattr(cluster, "run", run_and_kill)
+    with start(used_directory) as server:
+        assert answers(server.owner_url("kept"))
+    assert killed
 
 
 def test_a_zombie_is_not_taken_for_a_server(used_directory: Path) -> None:
