@@ -174,7 +174,7 @@ def test_logins_are_listed_newest_first_by_pages(two_workers: Service, admin: Ad
         assert 422 == admin.get(f"{PATH}?{odd}").status
 
 
-@pytest.mark.parametrize("id", [NONE, "x", "%00", "' OR 1=1"])
+@pytest.mark.parametrize("id", [NONE, "x", "' OR 1=1"])
 def test_an_unknown_login_is_404(two_workers: Service, admin: Admin, id: str) -> None:
     """Of the form of an id or not."""
     path = f"{PATH}/{id.replace(' ', '%20')}"

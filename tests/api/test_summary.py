@@ -217,7 +217,7 @@ def test_customers_see_their_own_accounts_alone(service: Service) -> None:
     token = service.token("A-1", PASSWORD)
     assert service.summary("A-1", token).status == 200
     bodies = set()
-    for number in ("B-1", "Z-9", "a b", "a\x00b", "\ud7ff", "x" * 500):
+    for number in ("B-1", "Z-9", "a b", "\ud7ff", "x" * 500):
         answer = service.summary(number, token)
         assert (404, "account_unknown") == (answer.status, answer.code)
         bodies.add(answer.body.replace(answer.json["correlation_id"].encode(), b""))
