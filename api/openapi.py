@@ -193,14 +193,16 @@ def _reply(
 ) -> dict[str, Any]:
     read = {header.name for header in operation.headers}
     given = {
-        "Location": status in (201, 202),
+        "Location": status == 201,
         "Ledger-Position": not read.isdisjoint(("Idempotency-Key", "Ledger-Position")),
         "Idempotency-Replayed": "Idempotency-Key" in read,
         "ETag": "If-None-Match" in read,
     }
     found: dict[str, Any] = {
         "description": _MEANINGS[status],
-        "headers": _headers(*(name for name, is_given in given.items() if is_given)),
+        "headers": _headers(
+            *(name for name, is_given in given.items() if is_given), *operation.reply_headers
+        ),
     }
     if operation.replies[status] is not None:
         schema = types.schema(operation.replies[status])

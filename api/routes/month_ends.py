@@ -68,6 +68,7 @@ def month_end_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
             permission=CLOSE_MONTH,
             handle=ask,
             replies={202: MonthEnd},
+            reply_headers=("Location",),
             body=MonthEndBody,
             codes=(
                 *("invalid_period", "period_not_begun", "month_end_running"),
