@@ -52,7 +52,8 @@ class _Endpoints:
         with as_problems():
             await self._resets.ask(body.region, body.identifier, source_of(request))
         # What was typed is not logged: people type passwords into the wrong field.
-        _log("password_reset_asked", request, body.region)
+        served = body.region if self._resets.serves(body.region) else None
+        _log("password_reset_asked", request, served)
         return private(ResetAsked(), 202)
 
     async def use(self, request: Request) -> Response:
@@ -102,7 +103,7 @@ def password_reset_operations(resets: Resets) -> list[Operation]:
     ]
 
 
-def _log(name: str, request: Request, region: str) -> None:
+def _log(name: str, request: Request, region: str | None) -> None:
     logs.event(
         name,
         region=region,

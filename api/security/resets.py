@@ -27,6 +27,10 @@ class Resets:
         self._lines = lines
         self._passwords = passwords
 
+    def serves(self, region: str) -> bool:
+        """Whether there is such a region."""
+        return region in self._lines
+
     async def ask(self, region: str, identifier: str, source: str) -> None:
         """A mail is on its way, if there is such a login with an address; raises Throttled.
 

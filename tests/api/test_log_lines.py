@@ -18,9 +18,9 @@ from tests.api.serving import Answer, Service, eventually
 US = TOKENS["us"]
 
 
-def sent(service: Service, path: str, body: object) -> Answer:
+def sent(service: Service, path: str, body: object, token: str = US) -> Answer:
     headers = {"Content-Type": "application/json", "Idempotency-Key": uuid.uuid4().hex}
-    return service.ask(path, US, method="POST", headers=headers, body=json.dumps(body).encode())
+    return service.ask(path, token, method="POST", headers=headers, body=json.dumps(body).encode())
 
 
 def charge(id: str, amount: str) -> dict[str, object]:
@@ -54,44 +54,101 @@ def test_a_request_is_one_line(service: Service) -> None:
     ]
 
 
-SECRETS = (
-    *("hunter2-wrong", "hunter2-new", "hunter2-field", "hunter2-region", "hunter2-identifier"),
-    *("hunter2-broken", "hunter2-query", "hunter2-path", "hunter2-cookie", "hunter2-garbage"),
-    *("hunter2-basic", "hunter2-code", "hunter2-reset"),
-)
+TYPED = tuple(f"hunter2-typed-{n}" for n in range(9))
+MISPLACED = tuple(f"hunter2-misplaced-{n}" for n in range(7))
+WRONG, NAME, REGION, IDENTIFIER, CODE, BROKEN, CURRENT, NEW, MADE = TYPED
+ASKED, RESETTING, BASIC, COOKIE, PATH, QUERY, GARBAGE = MISPLACED
+MAIL = "billing@quincunx.example"
+SOURCE = "203.0.113.78"
 
 
 def test_no_secret_is_logged(service: Service, us: Database) -> None:
     """Passwords and tokens, wherever they are put, and customers' names and amounts stay out."""
-    token = service.token("A-1", PASSWORD)
-    wrong, new, field, region, identifier, broken, query, path, cookie, garbage, basic, *rest = (
-        SECRETS
-    )
-    source = "203.0.113.78"
-    sign_in = {"region": "us", "identifier": "A-1", "password": wrong, "code": rest[0]}
-    tries: list[object] = [
-        sign_in,
-        {**sign_in, field: 1},
-        {**sign_in, "region": region},
-        {**sign_in, "identifier": identifier},
-        {**sign_in, "password": [wrong]},
-    ]
-    for given in tries:
-        assert service.post("/v1/sign-in", given, source).status in (401, 422)
-    json_type = {"Content-Type": "application/json"}
-    bad = f'{{"region":"us","password":"{broken}'.encode()
-    assert service.ask("/v1/sign-in", method="POST", headers=json_type, body=bad).status == 400
-    for where, given in (
-        ("/v1/me/password", {"current_password": PASSWORD + "x", "new_password": new}),
-        (f"/v1/password-resets/{rest[1]}", {"password": new}),
+    sign_in(service)
+    tokens = [US, service.token("A-1", PASSWORD), *keep_logins(service)]
+    misplace(service, tokens[1])
+    account = do_business(service)
+    database = us.service_url.partition("://")[2].partition("@")[0].partition(":")[2]
+    last = f"last-{uuid.uuid4().hex}"
+    service.ask("/healthz", headers={"Correlation-Id": last})
+    eventually(lambda: last in service.errors.read_text())
+    said = service.errors.read_text() + unread(service)
+    assert said.count('"event":"request"') > 30
+    for event in ("sign_in_failed", "signed_in", "password_changed", "password_reset_asked"):
+        assert event in said
+    for secret in (
+        *(
+            PASSWORD,
+            database,
+            *TYPED,
+            *MISPLACED,
+            *tokens,
+            *(token.partition(".")[2] for token in tokens),
+        ),
+        *("Quincunx", "quincunx", "7654", account),
     ):
-        service.ask(where, token, method="POST", headers=json_type, body=json.dumps(given).encode())
-    for authorization in (f"Basic {basic}", f"Bearer {US}x", f"Bearer {token}\xff", token):
-        headers = {"Authorization": authorization, "Cookie": f"session={cookie}"}
+        assert secret
+        assert secret not in said, secret
+
+
+def sign_in(service: Service) -> None:
+    """Signs in wrongly, in every field."""
+    right = {"region": "us", "identifier": "A-1", "password": WRONG, "code": CODE}
+    for given in (
+        right,
+        {**right, NAME: 1},
+        {**right, "region": REGION},
+        {**right, "identifier": IDENTIFIER},
+        {**right, "password": [WRONG]},
+    ):
+        assert service.post("/v1/sign-in", given, SOURCE).status in (401, 422)
+    broken = f'{{"region":"us","password":"{BROKEN}'.encode()
+    headers = {"Content-Type": "application/json"}
+    answer = service.ask("/v1/sign-in", method="POST", headers=headers, body=broken)
+    assert answer.status == 400
+
+
+def keep_logins(service: Service) -> list[str]:
+    """Makes a login with an address, changes its password, asks for a link; the tokens of it all."""
+    admin = service.token("admin", PASSWORD)
+    name = f"logged-{uuid.uuid4().hex[:8]}"
+    made = sent(
+        service,
+        "/v1/logins",
+        {"role": "support", "client_id": name, "email": MAIL, "password": MADE},
+        admin,
+    )
+    assert made.status == 201
+    token = service.token(name, MADE)
+    for current, status in ((CURRENT, 403), (MADE, 200)):
+        change = {"current_password": current, "new_password": NEW}
+        assert sent(service, "/v1/me/password", change, token).status == status
+    issued = sent(service, "/v1/tokens", {"name": name, "scopes": ["accounts:read"]}, admin)
+    assert issued.status == 201
+    for region, identifier in (("us", name), ("us", ASKED), (ASKED, ASKED)):
+        asked = service.post(
+            "/v1/password-resets", {"region": region, "identifier": identifier}, SOURCE
+        )
+        assert asked.status == 202
+    link = f"us.{uuid.uuid4().hex + uuid.uuid4().hex[:11]}"
+    for spent in (link, RESETTING):
+        path = f"/v1/password-resets/{spent}"
+        assert service.post(path, {"new_password": NEW}, SOURCE).status in (404, 409, 410, 422)
+    return [admin, token, link, issued.json["token"]]
+
+
+def misplace(service: Service, token: str) -> None:
+    """Sends secrets where none belong: in odd headers, paths, queries, and what is no HTTP."""
+    for authorization in (f"Basic {BASIC}", f"Bearer {US}x", f"Bearer {token}\xff", token):
+        headers = {"Authorization": authorization, "Cookie": f"session={COOKIE}"}
         assert service.ask("/v1/accounts/A-1/summary", headers=headers).status == 401
-    assert service.ask(f"/v1/accounts/{path}/{token}?token={query}&t={US}", US).status == 404
+    assert service.ask(f"/v1/accounts/{PATH}/{token}?token={QUERY}&t={US}", US).status == 404
     assert service.summary(token, US).status == 404
-    service.raw(f"GET /{garbage} HTTP/9\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+    service.raw(f"GET /{GARBAGE} HTTP/9\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+
+
+def do_business(service: Service) -> str:
+    """Opens an account, writes to it, charges it and is refused; its number."""
     account = f"SECRET-{uuid.uuid4().hex[:8]}"
     opening = {
         "account_number": account,
@@ -101,22 +158,13 @@ def test_no_secret_is_logged(service: Service, us: Database) -> None:
         "opened_on": "2020-01-01",
     }
     assert sent(service, "/v1/accounts", opening).status == 201
-    message = {"message_id": "m", "text": "write to billing@quincunx.example"}
+    message = {"message_id": "m", "text": f"write to {MAIL}"}
     assert sent(service, f"/v1/accounts/{account}/messages", message).status == 201
     charges = f"/v1/accounts/{account}/charges"
     assert sent(service, charges, charge("c", "7654.32")).status == 201
     assert sent(service, charges, charge("c", "7654.33")).status == 409
     assert sent(service, charges, charge("d", "7654.3x")).status == 422
-    database = us.service_url.partition("://")[2].partition("@")[0].partition(":")[2]
-    said = service.errors.read_text() + unread(service)
-    assert said.count('"event":"request"') > 20
-    assert "sign_in_failed" in said
-    for secret in (
-        *(PASSWORD, token, US, database, *SECRETS, token.partition(".")[2], US.partition(".")[2]),
-        *("Quincunx", "quincunx", "7654", account),
-    ):
-        assert secret
-        assert secret not in said, secret
+    return account
 
 
 def unread(service: Service) -> str:

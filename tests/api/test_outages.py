@@ -32,7 +32,7 @@ from ledger.store.outcomes import Accepted
 from ledger.store.roles import READER
 from tests.api.books import COMMANDS, PASSWORD, TOKENS, fill, requests
 from tests.api.conftest import REGIONS, fresh_database, regions_file
-from tests.api.serving import Answer, Service, environment_of, eventually, serving
+from tests.api.serving import Answer, Service, environment_of, eventually, free_port, serving
 from tests.conftest import server_directory
 
 US = TOKENS["us"]
@@ -266,7 +266,7 @@ def test_a_line_is_waited_for_in_vain_only_so_long(
         assert [(1,)] == await pool.rows(b"SELECT 1", ())
         await pool.close()
 
-    asyncio.run(ask())
+    asyncio.run(asyncio.wait_for(ask(), 10))
 
 
 def test_a_ledger_whose_thread_has_ended_is_opened_anew(us: Database) -> None:
@@ -284,6 +284,21 @@ def test_a_ledger_whose_thread_has_ended_is_opened_anew(us: Database) -> None:
         [outcome] = await door.handle([asked])
         assert isinstance(outcome, Accepted)
         assert outcome.replayed
+        await door.close()
+
+    asyncio.run(ask())
+
+
+def test_a_ledger_that_cannot_be_opened_is_asked_for_later(us: Database) -> None:
+    """The database is away when the first command comes: nothing was done, and nothing is broken."""
+
+    async def ask() -> None:
+        url = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
+        away = Database(us.region, url, None, is_embedded=False)
+        door = RegionDoor(away, SummaryReader(us.region, []), asyncio.Event())
+        for _ in range(2):
+            with pytest.raises(DatabaseUnavailable):
+                await door.handle(requests("A-1", us.today(), COMMANDS[:1]))
         await door.close()
 
     asyncio.run(ask())
