@@ -14,7 +14,7 @@ _PER_HEADER = len(": \r\n")
 _ONCE = frozenset(
     (
         *(b"host", b"authorization", b"content-type", b"content-encoding", b"idempotency-key"),
-        *(b"if-match", b"ledger-position", b"transfer-encoding"),
+        *(b"if-match", b"ledger-position", b"last-event-id", b"transfer-encoding"),
     )
 )
 """Which of two would be read? A proxy and the service need not agree: whoever sends two is refused."""

@@ -34,5 +34,10 @@ class DrainingServer(uvicorn.Server):
     def _cut_streams(self) -> None:
         """A listener who reads nothing keeps the rest in the socket's way, and us from ending."""
         for connection in list(self.server_state.connections):
-            if isinstance(connection, HttpToolsProtocol) and STREAM in connection.scope:
+            if isinstance(connection, HttpToolsProtocol) and _streams(connection):
                 connection.transport.abort()
+
+
+def _streams(connection: HttpToolsProtocol) -> bool:
+    """Whether what is being answered is a stream; a caller may have asked for nothing yet."""
+    return STREAM in getattr(connection.cycle, "scope", ())

@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 PAGE = 40
 AGAIN_S = 0.05
 TIMEOUT_S = 30.0
+LISTENING_S_MAX = 90.0
 
 
 class Taken(NamedTuple):
@@ -47,7 +48,9 @@ class Listener:
     def messages(self) -> Iterator[dict[str, str]]:
         """The fields of each message up to the end of the stream; a comment is one of name ''."""
         fields: dict[str, str] = {}
+        deadline = time.monotonic() + LISTENING_S_MAX
         while line := self.response.readline():
+            assert time.monotonic() < deadline, "not within the limit"
             text = line.decode().removesuffix("\n")
             if not text:
                 yield fields
