@@ -126,7 +126,7 @@ def test_a_link_is_overtaken_by_time_another_password_and_a_lock(
         assert 401 == mailing.sign_in(somebody, NEW).status
 
 
-@pytest.mark.parametrize("token", ["us." + "x" * 43, "mars." + "x" * 43, "x", "%00", "us.x"])
+@pytest.mark.parametrize("token", ["us." + "x" * 43, "mars." + "x" * 43, "x", "us.x"])
 def test_what_is_no_link_is_refused(service: Service, token: str) -> None:
     """Tokens of the right form or none are all unknown."""
     answer = use(service, token)
@@ -186,7 +186,7 @@ def test_no_link_is_stored_or_logged(
             str(owner.execute(f"SELECT t::text FROM access.{table} AS t".encode()).fetchall())
             for table in ("outbox", "password_reset")
         )
-    eventually(lambda: f'"{PATH}/***"' in mailing.errors.read_text())
+    eventually(lambda: f"{PATH}/{{token}}" in mailing.errors.read_text())
     logged = mailing.errors.read_text()
     assert "mail_sent" in logged
     for text in (stored, logged):
