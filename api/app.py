@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -53,8 +55,12 @@ def framework(doors: Doors) -> FastAPI:
     )
     app.router.routes.extend(routes(operations(doors)))
     for expected in (*EXPECTED, Exception):
-        app.add_exception_handler(expected, answer)
+        app.add_exception_handler(expected, _answer)
     return app
+
+
+async def _answer(request: Request, fault: Exception) -> Response:
+    return answer(request, fault)  # itself it would be run in a thread, which costs more than it
 
 
 def operations(doors: Doors) -> list[Operation]:
