@@ -85,7 +85,7 @@ def test_no_secret_is_logged(service: Service, us: Database) -> None:
             *tokens,
             *(token.partition(".")[2] for token in tokens),
         ),
-        *("Quincunx", "quincunx", "7654", account),
+        *("Quincunx", "quincunx", "7654321098", account),
     ):
         assert secret
         assert secret not in said, secret
@@ -161,9 +161,9 @@ def do_business(service: Service) -> str:
     message = {"message_id": "m", "text": f"write to {MAIL}"}
     assert sent(service, f"/v1/accounts/{account}/messages", message).status == 201
     charges = f"/v1/accounts/{account}/charges"
-    assert sent(service, charges, charge("c", "7654.32")).status == 201
-    assert sent(service, charges, charge("c", "7654.33")).status == 409
-    assert sent(service, charges, charge("d", "7654.3x")).status == 422
+    assert sent(service, charges, charge("c", "7654321098.32")).status == 201
+    assert sent(service, charges, charge("c", "7654321098.33")).status == 409
+    assert sent(service, charges, charge("d", "7654321098.3x")).status == 422
     return account
 
 
@@ -198,7 +198,7 @@ def test_a_fault_of_the_database_is_logged_without_its_rows(us: Database) -> Non
     )
     line = logs.JsonFormatter().format(logged)
     assert "Quincunx" not in line
-    assert "765432" not in line
+    assert "765432109832" not in line
     told = json.loads(line)["traceback"]
     assert 'violates check constraint "customer_paid_minor_check"' in told
     assert "test_log_lines.py" in told
