@@ -43,6 +43,8 @@ class MadeUp:
     number: str
     requests: list[Request]
     book: Book
+    refused: list[tuple[str, str]]
+    """The command and the code of each refusal."""
 
     @property
     def id(self) -> UUID:
@@ -51,7 +53,7 @@ class MadeUp:
 
 def made_up(dice: random.Random, number: str, steps: int) -> MadeUp:
     """An account that lived through about so many requests, some of them refused."""
-    made = MadeUp(number, [], Book())
+    made = MadeUp(number, [], Book(), [])
     model = Model(number)  # what the actor looks at to name things that exist
     actor = Actor(model)
     for step in range(steps):
@@ -65,7 +67,8 @@ def made_up(dice: random.Random, number: str, steps: int) -> MadeUp:
         request = msgspec.structs.replace(actor.request(kind, throws), account_number=number)
         try:
             decision = made.book.handle(request)
-        except Refusal:
+        except Refusal as refusal:
+            made.refused.append((kind, refusal.code))
             continue
         model.handle(request, iter(_told(decision.events)))
         made.requests.append(request)
