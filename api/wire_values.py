@@ -20,8 +20,8 @@ _INVOICE_ID = re.compile(r"[A-Za-z0-9._:-]{1,96}", re.ASCII)
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,12})?", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
-_FIT = r"[^\u0000-\u001F\u007F-\u009F]"
-"""A character of text, for a JSON schema: no control character."""
+_NEVER = r"\u007F-\u009F\u2028-\u202E\u2066-\u2069"
+"""What is not in text, for a JSON schema, beside the controls that come first: see _is_unfit."""
 _SHOWN_MAX = 60
 
 
@@ -157,8 +157,9 @@ _UNFIT = frozenset(("Cc", "Cs", "Zl", "Zp"))
 
 def text(chars_max: int, *, required: bool = False, lines: bool = False) -> Reader:
     """A reader of text in NFC without control characters; `lines` may break it."""
-    fit = r"[^\u0000-\u0008\u000B-\u001F\u007F-\u009F]" if lines else _FIT
-    pattern = rf"^{fit}*[^\s\u0000-\u001F\u007F-\u009F]{fit}*$" if required else f"^{fit}*$"
+    controls = r"\u0000-\u0008\u000B-\u001F" if lines else r"\u0000-\u001F"
+    fit = f"[^{controls}{_NEVER}]*"
+    pattern = rf"^{fit}[^\s{controls}{_NEVER}]{fit}$" if required else f"^{fit}$"
 
     @takes({"type": "string", "maxLength": chars_max, "pattern": pattern})
     def read(reading: Reading, pointer: str, value: object) -> str:

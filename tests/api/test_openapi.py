@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from api import wire_values
 from api.openapi import document
 from api.problems import CODES, MEDIA_TYPE
 from tests.api.asking import operations_of
@@ -107,3 +108,16 @@ def test_every_problem_is_listed_with_its_status(described: dict[str, Any]) -> N
             named |= set(codes)
     # Of what no route answers at all, one is an operation's too; no method is wrong for one.
     assert {"method_not_allowed"} == CODES.keys() - named
+
+
+@pytest.mark.parametrize("required", [False, True])
+@pytest.mark.parametrize("lines", [False, True])
+def test_the_pattern_of_text_allows_what_is_read(required: bool, lines: bool) -> None:
+    """Of the characters up to ideographs, those that a text is refused for, and no others."""
+    reader = wire_values.text(10, required=required, lines=lines)
+    pattern = re.compile(reader.schema["pattern"].removesuffix("$") + r"\Z")  # as in ECMA 262
+    for char in map(chr, range(0x3100)):
+        reading = wire_values.Reading("USD")
+        reader(reading, "", char)
+        is_allowed = pattern.search(char) is not None
+        assert is_allowed == (not reading.errors), ascii(char)
