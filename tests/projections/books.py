@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -43,7 +43,7 @@ class MadeUp:
     number: str
     requests: list[Request]
     book: Book
-    refused: list[tuple[str, str]]
+    refused: list[tuple[str, str]] = field(default_factory=list)
     """The command and the code of each refusal."""
 
     @property
@@ -53,7 +53,7 @@ class MadeUp:
 
 def made_up(dice: random.Random, number: str, steps: int) -> MadeUp:
     """An account that lived through about so many requests, some of them refused."""
-    made = MadeUp(number, [], Book(), [])
+    made = MadeUp(number, [], Book())
     model = Model(number)  # what the actor looks at to name things that exist
     actor = Actor(model)
     for step in range(steps):
