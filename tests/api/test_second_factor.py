@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pyotp
@@ -151,6 +152,17 @@ def test_a_code_works_once(service: Service, somebody: str) -> None:
     second = phone.code
     assert 200 == service.sign_in(somebody, PASSWORD, code=second).status
     assert "second_factor_failed" == service.sign_in(somebody, PASSWORD, code=second).code
+
+
+def test_a_code_sent_twice_at_once_works_once(service: Service, somebody: str) -> None:
+    """Whoever watched it being typed and sends it at the same time is let in instead, or not."""
+    _, phone, codes = confirmed(service, somebody)
+    for code in (phone.code, codes[0]):
+        with ThreadPoolExecutor(4) as threads:
+            answers = list(
+                threads.map(lambda _, c=code: service.sign_in(somebody, PASSWORD, code=c), range(4))
+            )
+        assert [200, 401, 401, 401] == sorted(answer.status for answer in answers)
 
 
 def test_a_recovery_code_works_once(service: Service, somebody: str) -> None:
