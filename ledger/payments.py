@@ -274,10 +274,10 @@ def needs_reallocate(
     reopened = {a.invoice for a in allocations} | {t.invoice for t in command.targets}
     money_minor = payment.allocated_minor + payment.unapplied_minor
     yield from needs_after_reopening(account, known, reopened, money_minor)
-    yield from needs_for_money(account, known, money_minor)
 
 
 def decide_reallocate(deciding: Deciding, command: ReallocatePayment) -> None:
+    """What is not named goes to open amounts and then stays unapplied: only names recover."""
     payment = processed_payment(deciding, command.payment_id)
     left_minor = payment.unapplied_minor + payment.allocated_minor
     wanted_minor = sum(target.amount_minor for target in command.targets)
@@ -304,7 +304,6 @@ def decide_reallocate(deciding: Deciding, command: ReallocatePayment) -> None:
             undone=taken_back(allocations, payment.allocated_minor, on),
         ),
         targets=[(payment.source, t.invoice, t.amount_minor) for t in command.targets],
-        recover=payment.source,
     )
 
 

@@ -172,15 +172,16 @@ class Model:
         """Money pays what it names, disputed or written off; then all; then bad debt."""
         if number is not None and not self.invoices[number].cancelled:
             self.put(source, number, source.free)
-            self.recover(source, number)
+            self.recover(source, number, source.free)
         self.settle()
         for invoice in sorted(self.invoices.values(), key=lambda one: one.order):
-            self.recover(source, invoice.number)
+            self.recover(source, invoice.number, source.free)
 
-    def recover(self, source: Source, number: str) -> None:
-        """Free money of a source pays what is written off of an invoice."""
+    def recover(self, source: Source, number: str, limit: int) -> None:
+        """Free money of a source pays, up to a limit, what is written off of an invoice."""
         for one in self.write_offs.values():
-            if one.invoice == number and (recovered := min(one.left, source.free)):
+            if one.invoice == number and (recovered := min(one.left, source.free, limit)):
+                limit -= recovered
                 one.left -= recovered
                 source.free -= recovered
                 source.paid.append(Allocation(number, recovered, self.turn, False))
@@ -355,9 +356,9 @@ class Model:
         source.free += payment.returned
         payment.returned, payment.status = 0, "processed"
         for number, part in source.taken:
-            self.put(source, number, part)
+            self.recover(source, number, part - self.put(source, number, part))
         source.taken = []
-        self.settle()
+        self.pay_named(source, None)
 
     def unprocessed(self, on: date, payment_id: str) -> None:
         payment = self.received(payment_id)
@@ -377,12 +378,14 @@ class Model:
             raise Refused("allocation_exceeds_payment")
         for one in targets:
             own = sum(a.amount for a in source.paid if a.invoice == one["invoice"])
-            if one["amount"] > self.known(self.invoices, one["invoice"]).open + own:
+            owed = self.known(self.invoices, one["invoice"]).open + self.written_off(one["invoice"])
+            if one["amount"] > owed + own:
                 raise Refused("invoice_not_open")
         self.take(source, whole)
         source.free = whole
         for one in targets:
-            self.put(source, one["invoice"], one["amount"])
+            rest = one["amount"] - self.put(source, one["invoice"], one["amount"])
+            self.recover(source, one["invoice"], rest)
         self.settle()
 
     def balance(self) -> int:

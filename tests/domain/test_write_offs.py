@@ -11,7 +11,7 @@ from ledger.errors import (
 )
 from ledger.events import InvoiceWrittenOff, WriteOffReversed
 from ledger.parts import Allocation
-from tests.examples import TODAY, Given, billed, credit, day, payment, write_off
+from tests.examples import TODAY, Given, billed, credit, day, dispute, payment, write_off
 
 
 def owing() -> Given:
@@ -68,6 +68,32 @@ def test_unnamed_money_recovers_after_open_invoices() -> None:
     assert expected == processed.allocations
     assert given.book.account
     assert -10 == given.book.account.balance_minor
+
+
+def test_a_reallocated_payment_recovers_what_it_is_told_to() -> None:
+    """The invoice it leaves is owed again; the balance grows by the loss taken back."""
+    given = owing()
+    given.ask(payment("P", 60, invoice="M"))
+    given.ask(write_off("W", "N"))
+    (event,) = given.when(c.ReallocatePayment(payment_id="P", targets=(c.Target("N", 40),)))
+    assert event.allocations == (
+        Allocation("payment:P", "N", 40, TODAY, recovered_minor=40),
+        Allocation("payment:P", "M", 20, TODAY),
+    )
+    assert given.book.account
+    assert 40 == given.book.account.balance_minor
+
+
+def test_what_a_reallocation_leaves_recovers_nothing() -> None:
+    """It stays unapplied: a correction takes back no loss that nobody named."""
+    given = Given(*billed(("N", 100, day(8, 1))))
+    given.ask(dispute("D", "N"))
+    given.ask(payment("P", 40))
+    given.ask(write_off("W", "N"))
+    (event,) = given.when(c.ReallocatePayment(payment_id="P"))
+    assert () == event.allocations
+    assert given.book.account
+    assert -40 == given.book.account.balance_minor
 
 
 def test_a_credit_recovers_nothing() -> None:

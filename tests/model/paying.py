@@ -165,7 +165,6 @@ class Paying(Days):
             assert invoice is not None
             self.put_again(payment, invoice, amount, at)
         self.settle(at)
-        self.put_unnamed(payment, at, recovers=True)
 
     def issue_refund(self, command: c.IssueRefund, today: date) -> None:
         payment = None
