@@ -126,7 +126,8 @@ class Account(Model):
             source.refunded -= amount
             source.free += amount
             if number is not None:
-                self.put(source, number, amount)
+                rest = amount - self.put(source, number, amount)
+                self.recover(source, number, rest)
         self.settle()
 
     def write_off(
