@@ -260,7 +260,10 @@ class InvoiceNotOpen(Refusal):
 @dataclass(eq=False, kw_only=True)
 class InvoiceSettled(Refusal):
     code = "invoice_settled"
-    says = "invoice {invoice} has payments, credit notes, write-offs or disputes: undo them first"
+    says = (
+        "invoice {invoice} has payments, credit notes, write-offs or disputes to undo first, "
+        "or is a debit item, which only its payment's reinstatement undoes"
+    )
     invoice: str
 
 

@@ -22,7 +22,6 @@ from ledger.errors import (
     DueBeforeIssue,
     InvoiceIsCancelled,
     InvoiceSettled,
-    ItemUnknown,
     NothingToBill,
     NumberReserved,
     PeriodBilled,
@@ -217,7 +216,7 @@ def decide_cancel(deciding: Deciding, command: CancelInvoice) -> None:
     account = deciding.account
     invoice = deciding.item(InvoiceItem, command.number)
     if invoice.lines is None:
-        raise ItemUnknown(kind="invoice", id=command.number)
+        raise InvoiceSettled(invoice=invoice.id)
     if invoice.cancelled:
         raise InvoiceIsCancelled(invoice=invoice.id)
     carried = deciding.find("carried", invoice.id)

@@ -139,16 +139,22 @@ class Account(Model):
         if not amount or amount > of.open:
             raise Refused("invoice_not_open")
         of.open -= amount
-        self.write_offs[write_off_id] = WriteOff(invoice, amount)
+        self.write_offs[write_off_id] = WriteOff(invoice, amount, amount)
 
     def write_off_reversal(self, on: date, write_off_id: str, **_: Any) -> None:
         one = self.known(self.write_offs, write_off_id)
         if one.reversed:
             raise Refused("already_reversed")
-        if not one.left:
+        left = min(one.amount, self.written_off(one.invoice))
+        if not left:
             raise Refused("write_off_recovered")
-        self.invoices[one.invoice].open += one.left
-        one.left, one.reversed = 0, True
+        self.invoices[one.invoice].open += left
+        one.reversed = True
+        beside = (w for w in self.write_offs.values() if w.invoice == one.invoice and w is not one)
+        for each in (one, *beside):
+            taken = min(each.left, left)
+            each.left -= taken
+            left -= taken
         self.settle()
 
     def dispute(

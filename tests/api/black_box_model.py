@@ -91,6 +91,7 @@ class WriteOff:
     """Bad debt: what of it is still written off."""
 
     invoice: str
+    amount: int
     left: int
     reversed: bool = False
 
@@ -265,7 +266,8 @@ class Model:
         contested = [d for d in self.disputes.values() if d.invoice == number]
         live = any(one.status == "open" for one in contested)
         late = any(not one.at_issue for one in paid)
-        if late or notes or live or self.written_off(number):
+        debit = number.startswith(f"{self.number}-D")
+        if debit or late or notes or live or self.written_off(number):
             raise Refused("invoice_settled")
         carried = self.sources.get(f"carried:{number}")
         if carried and carried.refunded:

@@ -185,7 +185,7 @@ class Billing(Days):
         live += [a for a in invoice.carried.allocations if a.live()] if invoice.carried else []
         on, why = self.day(command, today, invoice.grown_on, *(a.made.on for a in live))
         if invoice.is_debit:
-            why |= {"item_unknown", "invoice_settled"}
+            why.add("invoice_settled")
         if invoice.cancelled:
             why.add("invoice_cancelled")
         paid = any(
