@@ -346,7 +346,7 @@ class Model:
             count = sum(one.startswith(f"{self.number}-D") for one in self.invoices)
             number = f"{self.number}-D{count + 1}"
             self.invoices[number] = Invoice(number, on, on, missing, {}, missing)
-            source.taken.append((number, missing))
+            source.taken.insert(0, (number, missing))
             payment.left_debit = True
         self.settle()
 

@@ -365,7 +365,7 @@ class Dice:
         self.client.step(command, **given)
 
 
-@pytest.mark.parametrize("seed", [20_200_101])
+@pytest.mark.parametrize("seed", [12, 66, 176])
 def test_by_chance(service: Service, seed: int) -> None:
     """Whatever is asked, in whatever order, is done or refused as the prose says."""
     print(f"seed {seed}")
