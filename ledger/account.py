@@ -19,21 +19,21 @@ FREED_RANGES_MAX = 24
 """Ranges of lines that cancelled invoices have freed and no invoice has taken again."""
 
 
-class SettingsFrom(msgspec.Struct, frozen=True, array_like=True):
+class SettingsFrom(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Settings that change on a day; entries are kept by day, then in the order recorded."""
 
     on: date
     changes: SettingsChange
 
 
-class DayAmount(msgspec.Struct, frozen=True, array_like=True):
+class DayAmount(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Unbilled charges of one day that was ahead when they were posted."""
 
     on: date
     amount_minor: int
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Version, totals and terms of one account; `version` is the number of its events.
 
     `settings_version`: the version that last gave or changed settings, on whatever day they count.
@@ -81,7 +81,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.open_minor - self.disputed_minor
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class Figures(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The figures of an account on a day, in minor units; as defined in docs/figures.md."""
 
     balance_minor: int

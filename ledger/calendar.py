@@ -2,6 +2,7 @@
 
 from calendar import monthrange
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,7 +14,9 @@ BillingCycle = Literal["month_end"] | CycleDay
 Days = Annotated[int, msgspec.Meta(ge=0, le=366)]
 
 
-class Net(msgspec.Struct, frozen=True, tag_field="kind", tag="net", forbid_unknown_fields=True):
+class Net(
+    msgspec.Struct, frozen=True, tag_field="kind", tag="net", forbid_unknown_fields=True, gc=False
+):
     """Due a number of days after issue."""
 
     days: Days
@@ -25,6 +28,7 @@ class EndOfMonth(
     tag_field="kind",
     tag="end_of_month",
     forbid_unknown_fields=True,
+    gc=False,
 ):
     """Due a number of days after the end of the month of issue."""
 
@@ -37,6 +41,7 @@ class DayOfMonth(
     tag_field="kind",
     tag="day_of_month",
     forbid_unknown_fields=True,
+    gc=False,
 ):
     """Due on a day of the next month; of the month after that when issued after the cut-off day."""
 
@@ -47,6 +52,7 @@ class DayOfMonth(
 Terms = Net | EndOfMonth | DayOfMonth
 
 
+@lru_cache(maxsize=4096)
 def month_end(day: date) -> date:
     """The last day of the day's month."""
     return day.replace(day=monthrange(day.year, day.month)[1])

@@ -142,7 +142,7 @@ class UnprocessPayment(Command, frozen=True, kw_only=True):
     effective_on: date | None = None
 
 
-class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """An amount meant for an invoice."""
 
     invoice: InvoiceId
@@ -264,7 +264,7 @@ AnyCommand = (
 )
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A command for one account, with what the edge knows: key, principal and the region's today.
 
     `key` is unique per account for ever. `today` is the region's business day. `if_settings`, when

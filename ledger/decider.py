@@ -84,7 +84,7 @@ _EVOLUTIONS: dict[type[events.Event], Callable[[Fold], None]] = {
 }
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """The events of an accepted command, and the account and changed items after them."""
 
     events: tuple[events.Event, ...]

@@ -14,7 +14,7 @@ Ref = tuple[str, str]
 """An item's kind and id, unique within its account."""
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One thing of an account; `seq` is the order in which things of a kind came about."""
 
     KIND: ClassVar[str]
@@ -170,7 +170,7 @@ class CarriedItem(SourceItem, frozen=True, kw_only=True):
         return self.issued_on
 
 
-class Reopened(msgspec.Struct, frozen=True):
+class Reopened(msgspec.Struct, frozen=True, gc=False):
     """An allocation's part that a refund took back."""
 
     source: str
@@ -225,7 +225,7 @@ class AllocationItem(Item, frozen=True, kw_only=True):
     releasable: bool = False
 
 
-class DayLines(msgspec.Struct, frozen=True):
+class DayLines(msgspec.Struct, frozen=True, gc=False):
     """Totals of the unbilled lines that count from one day."""
 
     on: date

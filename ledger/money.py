@@ -27,7 +27,7 @@ _EXPONENTS = {
 _EXPONENT_OF = {code: digits for digits, codes in _EXPONENTS.items() for code in codes.split()}
 
 
-class Money(msgspec.Struct, frozen=True):
+class Money(msgspec.Struct, frozen=True, gc=False):
     """An amount in minor units of one ISO 4217 currency."""
 
     minor: int

@@ -22,14 +22,14 @@ PAYMENTS_MAX = 50
 """Payments a refund that names none may draw on."""
 
 
-class Named(msgspec.Struct, frozen=True):
+class Named(msgspec.Struct, frozen=True, gc=False):
     """One item, which may be absent."""
 
     kind: str
     id: str
 
 
-class OpenInvoices(msgspec.Struct, frozen=True):
+class OpenInvoices(msgspec.Struct, frozen=True, gc=False):
     """Open invoices by due date, then order of issue, but for `without`.
 
     Read until their undisputed amounts reach `settle_minor` and their open amounts pass
@@ -42,32 +42,32 @@ class OpenInvoices(msgspec.Struct, frozen=True):
     without: tuple[str, ...] = ()
 
 
-class SpareSources(msgspec.Struct, frozen=True):
+class SpareSources(msgspec.Struct, frozen=True, gc=False):
     """Sources with an unapplied rest, oldest first, until the rests reach `amount_minor`."""
 
     amount_minor: int
 
 
-class WrittenOffInvoices(msgspec.Struct, frozen=True):
+class WrittenOffInvoices(msgspec.Struct, frozen=True, gc=False):
     """Invoices with a live write-off by due date, until these reach `amount_minor`."""
 
     amount_minor: int
 
 
-class AllocationsOf(msgspec.Struct, frozen=True):
+class AllocationsOf(msgspec.Struct, frozen=True, gc=False):
     """Live allocations of a source, latest first, until they reach `amount_minor`."""
 
     source: str
     amount_minor: int
 
 
-class AllocationsTo(msgspec.Struct, frozen=True):
+class AllocationsTo(msgspec.Struct, frozen=True, gc=False):
     """Live allocations to an invoice, in order."""
 
     invoice: str
 
 
-class PaidPayments(msgspec.Struct, frozen=True):
+class PaidPayments(msgspec.Struct, frozen=True, gc=False):
     """Payments with live allocations, latest first, until these reach `amount_minor`."""
 
     amount_minor: int

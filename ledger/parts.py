@@ -16,7 +16,7 @@ Pay = Literal["total", "invoice", "amount"]
 Outcome = Literal["upheld", "rejected"]
 
 
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """A part of an event or command: a value without identity."""
 
 

@@ -28,7 +28,7 @@ UPCASTS: Mapping[tuple[str, int], Upcast] = {}
 """What turns a body's data of (name, version) into the form of the next version."""
 
 
-class Body(msgspec.Struct, Generic[E], frozen=True, forbid_unknown_fields=True):
+class Body(msgspec.Struct, Generic[E], frozen=True, forbid_unknown_fields=True, gc=False):
     """What is stored and hashed of an event."""
 
     key: str
@@ -36,7 +36,7 @@ class Body(msgspec.Struct, Generic[E], frozen=True, forbid_unknown_fields=True):
     data: E
 
 
-class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+class Recorded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event of an account, with the key and the principal of the command that caused it."""
 
     account_id: UUID

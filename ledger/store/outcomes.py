@@ -10,14 +10,14 @@ from ledger.errors import Refusal
 from ledger.store.mapper import Recorded
 
 
-class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What is stored of a reply beside its events: figures and the region's date then."""
 
     figures: Figures
     today: date
 
 
-class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+class Accepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The command's events and the figures after them; a replay is equal but for `replayed`.
 
     A dry run has neither positions, hashes, instant nor leaf. `hashes` are the account's after each

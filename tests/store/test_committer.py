@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import threading
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,10 +13,12 @@ from ledger.account import figures
 from ledger.book import Book
 from ledger.commands import Request
 from ledger.errors import AccountExists, AccountUnknown, IdempotencyKeyReused, IdTaken, Refusal
-from ledger.store import chain, committer, flush, reads
-from ledger.store.committer import Ledger
+from ledger.store import chain, flush, reads, writer
+from ledger.store.committer import WRITERS, Ledger
 from ledger.store.faults import LedgerClosed, StoreUnavailable, WrongRegion
+from ledger.store.lanes import account_id, lane_of
 from ledger.store.outcomes import Accepted, Refused
+from ledger.store.waiting import Waiting
 from tests.acting import KINDS, Actor, Dice
 from tests.checking import Checked
 from tests.store.databases import US, Database
@@ -152,18 +156,24 @@ def test_two_doors_to_one_account(ledger: Ledger, database: Database) -> None:
     assert len(database.recorded("A-1")) == 201
 
 
+def reads_of(ledger: Ledger, number: str) -> reads.Reads:
+    """What the writer of an account reads with."""
+    return ledger._writers[lane_of(account_id(US.code, number)) % WRITERS]._reads
+
+
 def overtaken(ledger: Ledger, database: Database, monkeypatch: pytest.MonkeyPatch) -> object:
     """What a command gets when another process does the same one between its two reads."""
     open_it, request = requests("A-1", [opening(), charge("c1")])
     ledger.handle_now([open_it])
     other = Ledger(database.service_url, US.code)
-    read = ledger._reads.items
+    own = reads_of(ledger, "A-1")
+    read = own.items
 
     def items(wanted: object) -> None:
         other.handle_now([request])
         read(wanted)  # type: ignore[arg-type] # handed on
 
-    monkeypatch.setattr(ledger._reads, "items", items)
+    monkeypatch.setattr(own, "items", items)
     (outcome,) = ledger.handle_now([request])
     other.close()
     return outcome
@@ -198,9 +208,9 @@ def test_hot_account_takes_few_rounds(ledger: Ledger, monkeypatch: pytest.Monkey
     ledger.handle_now(requests("A-1", commands))
     paying = [payment(f"p{n}", 900) for n in range(100)]
     rounds = []
-    monkeypatch.setattr(
-        ledger._reads, "items", lambda wanted, read=ledger._reads.items: rounds.append(read(wanted))
-    )
+    own = reads_of(ledger, "A-1")
+    read = own.items
+    monkeypatch.setattr(own, "items", lambda wanted: rounds.append(read(wanted)))
     asked = [msgspec.structs.replace(r, key=f"p{r.key}") for r in requests("A-1", paying)]
     outcomes = ledger.handle_now(asked)
     assert all(isinstance(outcome, Accepted) for outcome in outcomes)
@@ -227,12 +237,38 @@ def test_closing_does_what_waits(database: Database) -> None:
     """Close returns when everything taken is done; afterwards the door takes nothing more."""
     door = Ledger(database.service_url, US.code)
     commands = [opening(), *(charge(f"c{n}") for n in range(600))]
-    answer = door._enqueue(requests("A-1", commands))
+    answer = door.enqueue(requests("A-1", commands))
     door.close()
     door.close()
     assert all(isinstance(outcome, Accepted) for outcome in answer.result(timeout=0))
     with pytest.raises(LedgerClosed):
         door.handle_now(requests("A-1", [charge("late")]))
+
+
+def test_a_busy_lane_keeps_nobody_waiting(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many commands of one lane wait, another lane's is in the next flush."""
+    numbers = [f"A-{n}" for n in range(400)]
+    lanes = {number: lane_of(account_id(US.code, number)) for number in numbers}
+    busy = numbers[0]
+    same = [n for n in numbers if lanes[n] % WRITERS == lanes[busy] % WRITERS]
+    other = next(number for number in same if lanes[number] != lanes[busy])
+    ledger.handle_now([*requests(busy, [opening()]), *requests(other, [opening()])])
+    flushes: list[list[str]] = []
+    hold = threading.Event()
+
+    def noted(taken: list[Waiting], *given: Any) -> list[Waiting]:
+        flushes.append([waiting.request.account_number for waiting in taken])
+        hold.wait(10)
+        return flush.flush(taken, *given)
+
+    monkeypatch.setattr(writer, "flush", noted)
+    many = requests(busy, [charge(f"c{n}") for n in range(3 * writer.FLUSH_MAX)])
+    answers = [ledger.enqueue([msgspec.structs.replace(r, key=f"k{r.key}")]) for r in many]
+    [late] = requests(other, [charge("late")])
+    answers.append(ledger.enqueue([msgspec.structs.replace(late, key="late")]))
+    hold.set()
+    assert all(isinstance(outcome, Accepted) for a in answers for outcome in a.result(30))
+    assert any(other in taken for taken in flushes[:2])
 
 
 def test_a_fault_in_deciding_reaches_only_the_one_who_asked(
@@ -246,7 +282,7 @@ def test_a_fault_in_deciding_reaches_only_the_one_who_asked(
         return real(account, known, request)  # type: ignore[arg-type] # handed on
 
     monkeypatch.setattr(chain, "decide", faulty)
-    bad = ledger._enqueue(requests("A-2", [opening()]))
+    bad = ledger.enqueue(requests("A-2", [opening()]))
     good = ledger.handle_now(requests("A-1", [opening(), charge("c1")]))
     assert all(isinstance(outcome, Accepted) for outcome in good)
     with pytest.raises(AssertionError, match="planted"):
@@ -262,7 +298,7 @@ def test_a_crash_of_the_thread_is_heard_by_everybody(
     def crash(*_: object) -> object:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(committer, "flush", crash)
+    monkeypatch.setattr(writer, "flush", crash)
     with pytest.raises(LedgerClosed, match="planted"):
         ledger.handle_now(requests("A-1", [opening()]))
     with pytest.raises(LedgerClosed, match="planted"):
@@ -274,11 +310,13 @@ def test_an_unreachable_database_is_reported(
 ) -> None:
     """Without a database a caller hears StoreUnavailable after a bounded number of attempts, and
     the same request is done once the database is back."""
-    monkeypatch.setattr(committer, "BACKOFF_MAX_S", 0.001)
-    real = ledger._datastore._conninfo
-    ledger._datastore.disconnect()
-    ledger._datastore._conninfo = "host=127.0.0.1 port=1 connect_timeout=1"
+    monkeypatch.setattr(writer, "BACKOFF_MAX_S", 0.001)
+    real = ledger._stores[0]._conninfo
+    for store in ledger._stores:
+        store.disconnect()
+        store._conninfo = "host=127.0.0.1 port=1 connect_timeout=1"
     with pytest.raises(StoreUnavailable):
         ledger.handle_now(requests("A-1", [opening()]))
-    ledger._datastore._conninfo = real
+    for store in ledger._stores:
+        store._conninfo = real
     assert isinstance(ledger.handle_now(requests("A-1", [opening()]))[0], Accepted)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ledger.book import Book
-from ledger.store import committer, flush
+from ledger.store import flush, writer
 from ledger.store.committer import Ledger
 from ledger.store.faults import LedgerClosed
 from ledger.store.outcomes import Accepted, Outcome
@@ -21,7 +21,7 @@ CUTS: tuple[Cut, ...] = ("before", "during", "after")
 
 @pytest.fixture
 def proxy(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[CuttingProxy]:
-    monkeypatch.setattr(committer, "BACKOFF_S", 0.0005)
+    monkeypatch.setattr(writer, "BACKOFF_S", 0.0005)
     address = urlsplit(database.service_url)
     assert address.hostname is not None
     assert address.port is not None

@@ -130,7 +130,7 @@ def test_what_was_known_holds_the_head(written: Ledger, database: Database) -> N
         now = reader.execute("SELECT clock_timestamp()").fetchone()
         known = reader.execute("SELECT ledger.known_position(%s, %s)", (LANE, now[0])).fetchone()
         (later,) = requests("A-1", [charge("c3")])
-        answer = written._enqueue([msgspec.structs.replace(later, key="later")])
+        answer = written.enqueue([msgspec.structs.replace(later, key="later")])
         with pytest.raises(TimeoutError):
             answer.result(timeout=0.2)
         again = reader.execute("SELECT ledger.known_position(%s, %s)", (LANE, now[0])).fetchone()
