@@ -294,8 +294,9 @@ def account_named(line: bytes) -> str | None:
 class Lines:
     """Decodes lines {"key", "account", "type", "data"} of bulk input into requests.
 
-    `currency_of` gives the currency of an account that exists, else None. An account that an
-    earlier line opens has the currency of that line.
+    `currency_of` gives the currency of an account that exists, else None. An account that there is
+    not, and that an earlier line opens, has the currency of that line. Whether it is so when the
+    request is decided, the ledger sees: the request says what its amounts were read in.
     """
 
     def __init__(
@@ -321,8 +322,9 @@ class Lines:
         account, data = found["account"], found["data"]
         if found["type"] == "open_account":
             data = _without_number(account, data)
+        currency = self._kept_in(account, found["type"])
         try:
-            asked = command(found["type"], data, currency=self._kept_in(account, found["type"]))
+            asked = command(found["type"], data, currency=currency)
         except InvalidBody as fault:
             errors = [_within_data(error) for error in fault.errors]
             raise InvalidBody(errors) from None
@@ -334,6 +336,7 @@ class Lines:
             command=asked,
             actor=self._actor,
             today=self._today,
+            currency=currency,
         )
 
     def request_or_faults(self, line: bytes) -> c.Request | list[Fault]:
@@ -349,7 +352,7 @@ class Lines:
     def _kept_in(self, account: str, type: str) -> str:
         if type == "open_account":
             return self._currency
-        return self._opened.get(account) or self._currency_of(account) or self._currency
+        return self._currency_of(account) or self._opened.get(account) or self._currency
 
 
 def _json(line: bytes) -> object:

@@ -268,8 +268,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A command for one account, with what the edge knows: key, principal and the region's today.
 
     `key` is unique per account for ever. `today` is the region's business day. `if_settings`, when
-    given, is the version the account's settings must be of: no part of what is asked, so a retry
-    answers as before whatever they are of by then.
+    given, is the version the account's settings must be of, `currency` the one that bare amounts
+    were read in, which must be the account's: both no part of what is asked, so a retry answers as
+    before whatever they are by then.
     """
 
     account_number: str
@@ -279,3 +280,4 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     today: date
     dry_run: bool = False
     if_settings: int | None = None
+    currency: str | None = None

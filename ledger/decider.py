@@ -25,7 +25,7 @@ from ledger import (
 )
 from ledger.account import Account
 from ledger.deciding import Deciding
-from ledger.errors import AccountExists, AccountUnknown, VersionMismatch
+from ledger.errors import AccountExists, AccountUnknown, CurrencyMismatch, VersionMismatch
 from ledger.fold import Fold
 from ledger.items import Item, Ref
 from ledger.needs import Known, Query
@@ -114,6 +114,8 @@ def decide(account: Account | None, known: Known, request: commands.Request) -> 
         return Decision(events=(event,), account=opening.account_from(event), changed={})
     if account is None:
         raise AccountUnknown(account_number=request.account_number)
+    if request.currency not in (None, account.currency):
+        raise CurrencyMismatch(expected=account.currency, currency=request.currency or "")
     if request.if_settings not in (None, account.settings_version):
         raise VersionMismatch(
             expected=request.if_settings or 0, settings_version=account.settings_version

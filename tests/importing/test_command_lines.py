@@ -8,7 +8,9 @@ import pytest
 from api.wire import TYPES, InvalidBody, Lines, command
 from ledger import commands as c
 from ledger.command_lines import CommandLines
+from ledger.errors import CurrencyMismatch
 from ledger.importing import Problem, Summary, run
+from ledger.store.outcomes import Refused
 from tests.importing.bodies import BAD, CHARGE, GOOD, ON, OPENING
 from tests.importing.books import Books
 from tests.importing.files import TODAY, line
@@ -23,6 +25,13 @@ def imported(books: Books, *found: bytes, skip_bad: bool = False) -> tuple[Summa
     reported: list[Problem] = []
     source = CommandLines(io.BytesIO(b"\n".join(found)), lines(books).request_or_faults)
     return run(source, books.handle, skip_bad=skip_bad, report=reported.append), reported
+
+
+def unbilled(books: Books) -> int:
+    """What waits for the next invoice of the lines' account, in minor units."""
+    account = books.of["0042-AB"].account
+    assert account is not None
+    return account.unbilled_minor
 
 
 @pytest.mark.parametrize(("type", "data", "expected"), GOOD)
@@ -187,3 +196,28 @@ def test_a_refused_line_refuses_only_itself() -> None:
     ]
     assert reported == summary.refusals
     assert (True, False, 3, 3) == (summary.applied, summary.ok, summary.refused, summary.accepted)
+
+
+def test_an_opening_that_is_refused_changes_no_amount() -> None:
+    """Amounts for an account are in its own currency, whatever an opening in another one says."""
+    books = Books()
+    imported(books, line("open_account", key="1", **OPENING))
+    summary, reported = imported(
+        books,
+        line("open_account", key="2", **OPENING, currency="KWD"),
+        line("post_charge", key="3", **{**CHARGE, "amount": "10.50"}),
+    )
+    assert [(1, "account_exists")] == [(problem.line, problem.code) for problem in reported]
+    assert 1 == summary.accepted
+    assert 1050 == unbilled(books)
+
+
+def test_amounts_read_in_another_currency_are_refused() -> None:
+    """Of an account opened by somebody else since its lines were read, in another currency."""
+    books = Books()
+    asked = lines(books).request(line("post_charge", key="2", **{**CHARGE, "amount": "10.50"}))
+    imported(books, line("open_account", key="1", **OPENING, currency="KWD"))
+    assert [Refused(CurrencyMismatch(expected="KWD", currency="USD"))] == books.handle([asked])
+    again = lines(books).request(line("post_charge", key="2", **{**CHARGE, "amount": "10.500"}))
+    assert not isinstance(books.handle([again])[0], Refused)
+    assert 10_500 == unbilled(books)
