@@ -11,6 +11,7 @@ from api.problems import FieldError
 from ledger.calendar import DayOfMonth, EndOfMonth, Net, Terms
 from ledger.errors import AmountOverflow, InvalidAmount, UnknownCurrency
 from ledger.money import exponent, minor_units
+from ledger.month_end import KEY_PREFIX
 from ledger.parts import Tax
 
 TAXES_MAX = 16
@@ -19,7 +20,8 @@ _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _INVOICE_ID = re.compile(r"[A-Za-z0-9._:-]{1,96}", re.ASCII)
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,12})?", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}", re.ASCII)
-_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
+KEY = re.compile(rf"(?!{KEY_PREFIX})[\x21-\x7e]{{1,255}}", re.ASCII)
+KEY_SAYS = f"1 to 255 printable ASCII characters without blanks, not beginning with {KEY_PREFIX}"
 _NEVER = r"\u007F-\u009F\u2028-\u202E\u2066-\u2069"
 """What is not in text, for a JSON schema, beside the controls that come first: see _is_unfit."""
 _SHOWN_MAX = 60
@@ -205,7 +207,7 @@ def matching(pattern: re.Pattern[str], code: str, what: str) -> Reader:
 
 identifier = matching(_ID, "invalid_id", "1 to 64 of A-Z a-z 0-9 . _ : -")
 invoice = matching(_INVOICE_ID, "invalid_id", "1 to 96 of A-Z a-z 0-9 . _ : -")
-key = matching(_KEY, "invalid_key", "1 to 255 printable ASCII characters without blanks")
+key = matching(KEY, "invalid_key", KEY_SAYS)
 decimal = matching(_DECIMAL, "invalid_decimal", "an ASCII decimal with up to 12 decimals")
 language = matching(_LANGUAGE, "invalid_language", "a language tag such as en or pt-BR")
 

@@ -20,7 +20,8 @@ from api.problems import FieldError, Problem, problem_of
 from api.replies import Done, done
 from api.security.scope import ADJUST, CHANGE_SETTINGS, PAY, POST_MESSAGE, Permission
 from api.wire import SCHEMAS, InvalidBody, command
-from api.wire_values import Field, Reading, identifier
+from api.wire_values import KEY as KEY_FORM
+from api.wire_values import KEY_SAYS, Field, Reading, identifier, key
 from api.wire_values import read_object as read_fields
 from ledger import commands as c
 from ledger.events import InvoiceIssued
@@ -29,7 +30,7 @@ from ledger.store.outcomes import Accepted, Refused
 ACCOUNTS = "/v1/accounts"
 KEY = Header(
     "Idempotency-Key",
-    {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+    key.schema,
     "Makes a retry safe: the same key and body are answered as the first time, for ever.",
     required=True,
 )
@@ -39,7 +40,6 @@ IF_MATCH = Header(
     "The ETag of the settings that are to be changed, or `*`.",
     required=True,
 )
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _SETTINGS_TAG = re.compile(r'"([1-9][0-9]{0,17})(\.[^"]*)?"')
 _PARAMETERS = parameters.named(parameters.DRY_RUN)
 _NUMBER = {"account_number": Field("account_number", identifier, required=True)}
@@ -257,9 +257,8 @@ def idempotency_key(request: Request) -> str:
     if given is None:
         detail = "send a header Idempotency-Key, and the same one when you try again"
         raise Problem("idempotency_key_missing", detail)
-    if not _KEY.fullmatch(given):
-        detail = "an Idempotency-Key is 1 to 255 printable ASCII characters without blanks"
-        raise Problem("malformed_request", detail)
+    if not KEY_FORM.fullmatch(given):
+        raise Problem("malformed_request", f"an Idempotency-Key is {KEY_SAYS}")
     return given
 
 

@@ -16,6 +16,7 @@ from api.embedded import EmbeddedServer
 from api.security.logins import NewLogin, Registrar
 from api.security.scope import SCOPES
 from api.wiring import Database
+from ledger.month_end import key_of, period_of
 from ledger.store.lanes import account_id
 from tests.api.books import PASSWORD
 from tests.api.conftest import REGIONS, fresh_database, regions_file
@@ -192,6 +193,20 @@ def test_by_another_principal(at: Place) -> None:
     assert "forbidden" == paid.send(at.service, sessions["auditor"], account, "own").code
     assert "account_unknown" == paid.send(at.service, sessions["OTHER"], account, "own").code
     assert "unauthenticated" == paid.send(at.service, None, account, "own").code
+
+
+def test_no_caller_uses_up_the_key_of_a_month_end(at: Place) -> None:
+    """Else a customer could keep an account unbilled, by a payment under the key it is billed under."""
+    account, key = fresh(), key_of(period_of("2020-07"))
+    assert 201 == OPENING.send(at.service, TOKEN, account, "open").status
+    answer = payment("own", "1.00").send(at.service, TOKEN, account, key)
+    assert (400, "malformed_request") == (answer.status, answer.code)
+    line = {"key": key, "account": account, "type": "submit_payment"}
+    body = json.dumps({**line, "data": payment("own", "1.00").body}).encode()
+    media_type = {"Content-Type": "application/x-ndjson"}
+    lines = at.service.ask("/v1/commands", TOKEN, method="POST", headers=media_type, body=body)
+    assert "invalid_key" == lines.json["problem"]["errors"][0]["code"]
+    assert 1 == at.events(account)
 
 
 def test_a_dry_run_records_nothing(at: Place) -> None:
