@@ -72,10 +72,12 @@ class Edge:
         try:
             refuse_odd_head(scope)
             await self._app(scope, receive, send_marked)
-        except Exception as fault:
+        except Exception as raised:
+            fault = _unwrapped(raised)
             if not isinstance(fault, EXPECTED):
                 logs.fault("internal_error", correlation_id=correlation_id)
             if status and not complete:
+                scope["problem"] = _problem_of(fault).code
                 raise  # half an answer is out: the server must cut the connection
             if not status:
                 await answer(Request(scope), fault)(scope, receive, send_marked)
@@ -113,6 +115,12 @@ def answer(request: Request, fault: Exception) -> Response:
         headers=headers,
         media_type=MEDIA_TYPE,
     )
+
+
+def _unwrapped(fault: Exception) -> Exception:
+    """What the framework would have had answered, had the answer not begun: then it wraps it."""
+    cause = fault.__cause__
+    return cause if isinstance(fault, RuntimeError) and isinstance(cause, EXPECTED) else fault
 
 
 def _problem_of(fault: Exception) -> Problem:

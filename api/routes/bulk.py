@@ -28,6 +28,8 @@ from ledger.store.outcomes import Outcome, Refused
 STREAMS_MAX = 8
 """Streams of lines that a process takes at once; each may hold a few hundred lines in memory."""
 BATCH_MAX = 500
+IDLE_S = 60.0
+"""For more to arrive: whoever is gone without a word gives up the place, and can send all again."""
 RETRY_AFTER_S = 5
 
 _encode = msgspec.json.Encoder().encode
@@ -195,7 +197,7 @@ async def _batches(request: Request) -> AsyncIterator[list[tuple[int, bytes | No
     Lines that hold nothing are left out, like the end of a line that never came.
     """
     number, rest, too_long = 0, b"", False
-    async for chunk in request.stream():
+    async for chunk in _chunks(request):
         *whole, rest = (rest + chunk).split(b"\n")
         batch: list[tuple[int, bytes | None]] = []
         for line in whole:
@@ -214,6 +216,20 @@ async def _batches(request: Request) -> AsyncIterator[list[tuple[int, bytes | No
             too_long, rest = True, b""
     if too_long or rest.strip():
         yield [(number + 1, None if too_long else rest)]
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    """The body as it arrives; raises Problem (408) when nothing does for IDLE_S, and ClientDisconnect."""
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_S):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            raise Problem("request_timeout", f"nothing arrived for {IDLE_S:.0f} s") from None
+        if chunk is None:
+            return
+        yield chunk
 
 
 def _request(lines: Lines, line: bytes | None) -> Asked:
