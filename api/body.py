@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from itertools import takewhile
 from typing import Any, TypeVar
 
 import msgspec
@@ -82,7 +83,8 @@ def _invalid(message: str) -> Problem:
     """msgspec names the place as `$.lines[0].amount` at the end of its message."""
     place = _PATH.search(message)
     steps = _STEP.findall(place[1]) if place else []
-    pointer = "".join(f"/{name or index}" for name, index in steps)
+    known = takewhile(lambda step: step[1] != "...", steps)  # it does not say which one it was
+    pointer = "".join(f"/{name or index}" for name, index in known)
     says = message[: place.start()] if place else message
     error = FieldError(pointer=pointer, code="invalid", message=says)
     return Problem("invalid_request", f"{pointer or 'the body'}: {says}", errors=[error])

@@ -143,6 +143,15 @@ def test_a_body_has_bounds(service: Service, body: bytes, status: int, code: str
     assert (status, code) == (answer.status, answer.code)
 
 
+@pytest.mark.parametrize("number", [b"1e400", b"9" * 40_000])
+def test_a_fault_without_a_known_place_points_nowhere(service: Service, number: bytes) -> None:
+    """A pointer is one into what was sent (RFC 6901), or empty: the whole of it."""
+    answer = sent(service, "/v1/accounts/A-1/charges", b'{"amount":' + number + b"}")
+    [error] = answer.json["errors"]
+    assert "" == error["pointer"]
+    assert "out of range" in error["message"]
+
+
 def test_depth_is_counted_outside_of_strings() -> None:
     """Brackets within strings, escaped quotes and all, are text; many side by side are not deep."""
     assert not is_too_deep(json.dumps(["[" * 100, '"' + "{" * 100, "\\"]).encode())
