@@ -25,9 +25,16 @@ from ledger import (
 )
 from ledger.account import Account
 from ledger.deciding import Deciding
-from ledger.errors import AccountExists, AccountUnknown, CurrencyMismatch, VersionMismatch
+from ledger.errors import (
+    AccountExists,
+    AccountUnknown,
+    CurrencyMismatch,
+    Refusal,
+    VersionMismatch,
+)
 from ledger.fold import Fold
 from ledger.items import Item, Ref
+from ledger.money import state_amounts
 from ledger.needs import Known, Query
 
 Needs = Callable[[Account, Known, Any, date], Iterator[Query]]
@@ -105,7 +112,10 @@ def needs(
 
 
 def decide(account: Account | None, known: Known, request: commands.Request) -> Decision:
-    """What the command makes happen to the account; raises the Refusal when the rules forbid it."""
+    """What the command makes happen to the account; raises the Refusal when the rules forbid it.
+
+    The refusal's sentence states amounts in the account's currency.
+    """
     command = request.command
     if isinstance(command, commands.OpenAccount):
         if account is not None:
@@ -121,7 +131,11 @@ def decide(account: Account | None, known: Known, request: commands.Request) -> 
             expected=request.if_settings or 0, settings_version=account.settings_version
         )
     deciding = Deciding(account, known, request.today, _apply)
-    _RULES[type(command)][1](deciding, command)
+    try:
+        _RULES[type(command)][1](deciding, command)
+    except Refusal as refusal:
+        state_amounts(refusal, account.currency)
+        raise
     assert deciding.events, command
     return Decision(
         events=tuple(deciding.events), account=deciding.account, changed=deciding.changed

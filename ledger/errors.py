@@ -1,7 +1,8 @@
 """The catalogue of refusals: what a caller asked for that cannot be done, each with its facts.
 
 A refusal records nothing. `code` is stable and part of the HTTP contract; `says` is the sentence
-for a person. Amounts in facts are minor units.
+for a person. Amounts in facts are minor units; `ledger.money.state_amounts` gives the sentence
+their currency.
 """
 # long: one catalogue, so that a code can be looked up and no two refusals share one
 
@@ -11,13 +12,13 @@ from typing import ClassVar
 
 
 class Refusal(Exception):
-    """A command that the rules do not allow."""
+    """A command that the rules do not allow; its one argument, if any, is the finished sentence."""
 
     code: ClassVar[str]
     says: ClassVar[str]
 
     def __str__(self) -> str:
-        return self.says.format(**self.__dict__)
+        return str(self.args[0]) if self.args else self.says.format(**self.__dict__)
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and self.__dict__ == other.__dict__
@@ -36,7 +37,7 @@ class InvalidAmount(Refusal):
 @dataclass(eq=False, kw_only=True)
 class AmountOverflow(Refusal):
     code = "amount_overflow"
-    says = "{amount_minor} minor units do not fit 64 bits: split the amount"
+    says = "{amount_minor} is beyond the 64 bits that amounts and their sums have: split it"
     amount_minor: str
 
 

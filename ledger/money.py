@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ledger.errors import AmountOverflow, InvalidAmount, UnknownCurrency
+from ledger.errors import AmountOverflow, InvalidAmount, Refusal, UnknownCurrency
 
 AMOUNT_MINOR_MAX = 2**63 - 1
 """Largest amount or total, in minor units: a PostgreSQL bigint."""
@@ -58,7 +58,11 @@ def minor_units(text: str, currency: str) -> int:
     whole, fraction = match[1], match[2] or ""
     if len(fraction) > digits:
         raise InvalidAmount(amount=text[:40], currency=currency)
-    return within_64_bits(int(whole + fraction.ljust(digits, "0")))
+    try:
+        return within_64_bits(int(whole + fraction.ljust(digits, "0")))
+    except AmountOverflow as refusal:
+        state_amounts(refusal, currency)
+        raise
 
 
 def decimal_text(minor: int, currency: str) -> str:
@@ -76,6 +80,16 @@ def within_64_bits(minor: int) -> int:
     if not -AMOUNT_MINOR_MAX <= minor <= AMOUNT_MINOR_MAX:
         raise AmountOverflow(amount_minor=str(minor))
     return minor
+
+
+def state_amounts(refusal: Refusal, currency: str) -> None:
+    """Makes the refusal's sentence state its amounts as decimals with their currency."""
+    amounts = {
+        name: str(Money(int(fact), currency))
+        for name, fact in vars(refusal).items()
+        if name.endswith("_minor")
+    }
+    refusal.args = (refusal.says.format(**{**vars(refusal), **amounts}),)
 
 
 def rounded(numerator: int, denominator: int) -> int:
