@@ -265,9 +265,8 @@ class Model:
         notes = [c for c in self.credits.values() if c.invoice == number and not c.reversed]
         contested = [d for d in self.disputes.values() if d.invoice == number]
         live = any(one.status == "open" for one in contested)
-        late = any(not one.at_issue for one in paid)
-        debit = number.startswith(f"{self.number}-D")
-        if debit or late or notes or live or self.written_off(number):
+        late = any(not one.at_issue for one in paid) or number.startswith(f"{self.number}-D")
+        if late or notes or live or self.written_off(number):
             raise Refused("invoice_settled")
         carried = self.sources.get(f"carried:{number}")
         if carried and carried.refunded:

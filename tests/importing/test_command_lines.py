@@ -198,7 +198,6 @@ def test_a_refused_line_refuses_only_itself() -> None:
     assert (True, False, 3, 3) == (summary.applied, summary.ok, summary.refused, summary.accepted)
 
 
-<<<<<<< HEAD
 def test_an_opening_that_is_refused_changes_no_amount() -> None:
     """Amounts for an account are in its own currency, whatever an opening in another one says."""
     books = Books()
@@ -222,7 +221,8 @@ def test_amounts_read_in_another_currency_are_refused() -> None:
     again = lines(books).request(line("post_charge", key="2", **{**CHARGE, "amount": "10.500"}))
     assert not isinstance(books.handle([again])[0], Refused)
     assert 10_500 == unbilled(books)
-=======
+
+
 @pytest.mark.parametrize(
     ("currency", "left", "asked"), [("USD", "20.00", "30.05"), ("KWD", "2.000", "3.005")]
 )
@@ -239,4 +239,3 @@ def test_a_refused_line_tells_amounts_in_the_accounts_money(
     )
     says = f"payment 'P' has {left} {currency} that can be returned, not {asked} {currency}"
     assert Problem(line=3, code="return_exceeds_processed", message=says) == problem
->>>>>>> 37bf9b4 (State refusals' amounts with their currency)
