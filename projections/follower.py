@@ -14,13 +14,13 @@ from uuid import UUID
 
 import psycopg
 
+from ledger.store import arrays
 from ledger.store.connection import CONNECT_TIMEOUT_S, TCP_TIMEOUT_MS
 from ledger.store.faults import Corrupt, message_of
 from ledger.store.lanes import LANES
 from ledger.store.mapper import EventMapper
 from ledger.store.roles import PROJECTOR, acting_as
 from ledger.store.sql import load
-from projections import arrays
 from projections.batches import Folding, Logged, Parked, is_write_fault, raise_alarm
 from projections.model import At, Connection, ReadModel, ViewOutdated, mark
 

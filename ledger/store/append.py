@@ -1,6 +1,5 @@
 """What one append takes and gives: the columns of accounts, events, keys, items and texts."""
 
-from collections.abc import Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -9,6 +8,8 @@ import msgspec
 
 from ledger.account import STATE_BYTES_MAX, Account
 from ledger.items import ITEM_OF, AllocationItem, InvoiceItem, Item, PaymentItem, SourceItem
+from ledger.store import arrays
+from ledger.store.arrays import Bytea, Column, Date, Int4, Int8, Text, Uuid
 
 encode = msgspec.json.Encoder().encode
 decode_account = msgspec.json.Decoder(Account).decode
@@ -79,6 +80,24 @@ class TextRow(NamedTuple):
     body: str
 
 
+_ACCOUNT = (Int4, Uuid, Int8, Text, Int8, Bytea, Bytea)
+_EVENT = (Int4, Int8, Text, Bytea, Bytea)
+_KEY = (Int4, Text, Bytea, Int8, Int8, Bytea)
+_ITEM: tuple[type[Column], ...] = (
+    Int4,
+    Text,
+    Text,
+    Int8,
+    Int8,
+    Bytea,
+    Date,
+    *[Int8] * 6,
+    Text,
+    Text,
+)
+_TEXT = (Int4, Text, Text)
+
+
 class Placed(NamedTuple):
     """Where an appended event came to stand."""
 
@@ -101,18 +120,18 @@ class Batch:
         self.texts: list[TextRow] = []
         self.placed: dict[tuple[UUID, int], Placed] = {}
 
-    def columns(self) -> list[list[object]]:
+    def columns(self) -> list[Column]:
         """The arrays of `ledger.append`, in its order."""
         return [
-            column
-            for rows, width in (
-                (self.accounts, len(AccountRow._fields)),
-                (self.events, len(EventRow._fields)),
-                (self.keys, len(KeyRow._fields)),
-                (self.items, len(ItemRow._fields)),
-                (self.texts, len(TextRow._fields)),
-            )
-            for column in _transposed(rows, width)
+            *arrays.columns(
+                _ACCOUNT,
+                [(row[0], row.account_id.bytes, *row[2:]) for row in self.accounts],
+                nullable=True,
+            ),
+            *arrays.columns(_EVENT, self.events),
+            *arrays.columns(_KEY, self.keys),
+            *arrays.columns(_ITEM, self.items, nullable=True),
+            *arrays.columns(_TEXT, self.texts),
         ]
 
 
@@ -147,9 +166,3 @@ def item_row(account: int, item: Item, version: int) -> ItemRow:
 def decode_item(kind: str, state: bytes) -> Item:
     """The item of a row's kind and state."""
     return _DECODE_ITEM[kind](state)
-
-
-def _transposed(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
-    if not rows:
-        return [[] for _ in range(width)]
-    return [list(column) for column in zip(*rows, strict=True)]

@@ -9,6 +9,7 @@ from eventsourcing import persistence
 from eventsourcing.postgres import PostgresDatastore
 from psycopg.rows import DictRow, dict_row
 
+from ledger.store import arrays
 from ledger.store.faults import message_of
 
 CONNECT_TIMEOUT_S = 5
@@ -84,6 +85,7 @@ class OneConnection(PostgresDatastore):
                 tcp_user_timeout=TCP_TIMEOUT_MS,
             )
             self._connection.prepare_threshold = 0
+            arrays.register(self._connection)
         return self._connection
 
 

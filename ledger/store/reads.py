@@ -11,14 +11,20 @@ from psycopg.rows import tuple_row
 from ledger.items import Item
 from ledger.needs import Named, RangeQuery
 from ledger.store.append import decode_item
+from ledger.store.arrays import Int4, Int8, Text, Uuid, columns
 from ledger.store.connection import OneConnection
-from ledger.store.held import Held, RangeAsked
+from ledger.store.held import Held
 from ledger.store.sql import load
 
 Place = tuple[int, UUID]
 """An account's lane and id."""
 
 _SQL = load("ledger.store", "flush.sql")
+
+_PLACE = (Int4, Uuid)
+_KEY = (*_PLACE, Text)
+_NAMED = (*_PLACE, Text, Text)
+_RANGE = (*_PLACE, Text, Text, Int8, Int8, Text, Int4, Int4)
 
 
 class AccountFound(NamedTuple):
@@ -83,14 +89,15 @@ class Reads:
         with self._datastore.get_connection() as connection, connection.pipeline():
             connection.execute(_SQL["begin"])
             first = connection.cursor(row_factory=tuple_row, binary=True)
-            first.execute(_SQL["accounts"], _columns(places, 2))
+            first.execute(_SQL["accounts"], columns(_PLACE, [_at(place) for place in places]))
             second = connection.cursor(row_factory=tuple_row, binary=True)
-            second.execute(_SQL["keys"], _columns([(*place, key) for place, key in keys], 3))
+            used = [(*_at(place), key) for place, key in keys]
+            second.execute(_SQL["keys"], columns(_KEY, used))
             accounts = {places[n - 1]: AccountFound(*row) for n, *row in first.fetchall()}
             found: dict[int, KeyFound] = {}
             for n, command_sha256, reply, *event in second.fetchall():
-                used = found.setdefault(n - 1, KeyFound(command_sha256, reply, []))
-                used.events.append(EventFound(*event))
+                key_found = found.setdefault(n - 1, KeyFound(command_sha256, reply, []))
+                key_found.events.append(EventFound(*event))
         return accounts, found
 
     def end(self) -> None:
@@ -106,12 +113,13 @@ class Reads:
         with self._datastore.get_connection() as connection, connection.pipeline():
             first = connection.cursor(row_factory=tuple_row, binary=True)
             if named:
-                rows = [(*want.place, query.kind, query.id) for want, query in named]
-                first.execute(_SQL["named"], _columns(rows, 4))
+                rows = [(*_at(want.place), query.kind, query.id) for want, query in named]
+                first.execute(_SQL["named"], columns(_NAMED, rows))
             second = connection.cursor(row_factory=tuple_row, binary=True)
             if ranges:
-                rows_ = [(*want.place, *ask) for (want, _), ask in zip(ranges, asked, strict=True)]
-                second.execute(_SQL["ranges"], _columns(rows_, 2 + len(RangeAsked._fields)))
+                both = zip(ranges, asked, strict=True)
+                starts_at = [(*_at(want.place), *ask) for (want, _), ask in both]
+                second.execute(_SQL["ranges"], columns(_RANGE, starts_at))
             found = {n - 1: decode_item(*row) for n, *row in first} if named else {}
             starts: dict[int, list[Item]] = defaultdict(list)
             ended = set()
@@ -126,5 +134,6 @@ class Reads:
             want.held.take_range(range_, starts[index], ended=index in ended)
 
 
-def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
-    return [[row[i] for row in rows] for i in range(width)]
+def _at(place: Place) -> tuple[int, bytes]:
+    lane, account_id = place
+    return lane, account_id.bytes

@@ -7,8 +7,8 @@ from datetime import date, datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from ledger.store import arrays
 from ledger.store.sql import load
-from projections import arrays
 from projections.model import Connection, WentBackwards
 from projections.receivables import account_rows as a
 from projections.receivables import item_rows as i

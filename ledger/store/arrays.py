@@ -1,4 +1,4 @@
-"""Columns of rows as binary PostgreSQL arrays, packed in one go: what set-based writes send.
+"""Columns of rows as binary PostgreSQL arrays, packed in one go: what set-based statements are given.
 
 psycopg's own lists are dumped element by element and lose their type when every element is null.
 """
@@ -46,6 +46,9 @@ class Date(Column): ...
 class Instant(Column): ...
 
 
+class Bytea(Column): ...
+
+
 class Json(Column):
     """Of jsonb; the elements are encoded JSON."""
 
@@ -63,6 +66,14 @@ def packed(kind: type[Column], values: Sequence[Any], *, nullable: bool = False)
     else:
         body = _with_nulls(kind, values)
     return kind(_HEAD.pack(1, has_null, _ELEMENT[kind], len(values), 1) + body)
+
+
+def columns(
+    kinds: Sequence[type[Column]], rows: Sequence[tuple[Any, ...]], *, nullable: bool = False
+) -> list[Column]:
+    """The rows' columns, each of its type."""
+    values: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * len(kinds)
+    return [packed(kind, v, nullable=nullable) for kind, v in zip(kinds, values, strict=True)]
 
 
 def register(connection: Connection[Any]) -> None:
@@ -95,6 +106,11 @@ def _text(values: Iterable[str]) -> bytes:
     )
 
 
+def _bytea(values: Iterable[bytes]) -> bytes:
+    pack = _LENGTH.pack
+    return b"".join([part for raw in values for part in (pack(len(raw)), raw)])
+
+
 def _json(values: Iterable[bytes]) -> bytes:
     pack = _LENGTH.pack  # a jsonb on the wire is a byte 1 and the text
     return b"".join([part for raw in values for part in (pack(len(raw) + 1), b"\x01", raw)])
@@ -119,6 +135,7 @@ _ELEMENT = {
     Uuid: 2950,
     Date: 1082,
     Instant: 1184,
+    Bytea: 17,
     Json: 3802,
 }
 _ARRAY = {
@@ -129,6 +146,7 @@ _ARRAY = {
     Uuid: 2951,
     Date: 1182,
     Instant: 1185,
+    Bytea: 1001,
     Json: 3807,
 }
 _PACK: dict[type[Column], Callable[[Sequence[Any]], bytes]] = {
@@ -139,6 +157,7 @@ _PACK: dict[type[Column], Callable[[Sequence[Any]], bytes]] = {
     Uuid: _fixed("16s", 16),
     Date: _fixed("i", 4, _days),
     Instant: _fixed("q", 8, _microseconds),
+    Bytea: _bytea,
     Json: _json,
 }
 
