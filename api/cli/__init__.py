@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import psycopg
 
-from api import logs, settings
+from api import garbage, logs, settings
 from api.backups.restoring import CannotRestore
 from api.backups.taking import CannotBackUp
 from api.cli import (
@@ -89,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     screen = Screen(as_json=getattr(given, "json", False))
     logs.set_up()
+    garbage.look_less_often()
     try:
         outcome: int = given.run(given, settings.load(), screen)
     except (InvalidSetting, Misuse) as misuse:

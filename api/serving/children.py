@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from api import logs, metrics
+from api import garbage, logs, metrics
 
 PAUSE_S = 0.1
 PAUSE_S_MAX = 5.0
@@ -129,6 +129,7 @@ class _Child:
 def _run(parent: Connection, work: Work, counts: Path | None) -> None:
     """What a child's process runs."""
     logs.set_up()
+    garbage.look_less_often()
     if counts is not None:
         metrics.set_up(counts, work.name)
     threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
