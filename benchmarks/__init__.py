@@ -1,1 +1,1 @@
-"""Programs that measure what the ledger promises, each with its baseline in the same run."""
+"""What the ledger promises of speed, measured: each row with its baseline in the same run."""

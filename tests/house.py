@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PRODUCT = ("ledger", "projections", "api")
+PRODUCT = ("ledger", "projections", "api", "benchmarks")
 NOT_OURS = {"build", "dist", "__pycache__", "node_modules"}
 HIDDEN_BUT_OURS = {".ci", ".gitignore", ".dockerignore"}
 LINES_IN_FILE_MAX = 400

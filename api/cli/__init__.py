@@ -13,6 +13,7 @@ from api.backups.restoring import CannotRestore
 from api.backups.taking import CannotBackUp
 from api.cli import (
     backup,
+    bench,
     close_month,
     demo,
     doctor,
@@ -58,6 +59,7 @@ COMMANDS = (
     doctor,
     backup,
     restore,
+    bench,
 )
 
 _SAYS_ALL = (

@@ -1,0 +1,29 @@
+"""Every row there is, in the order of the report."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from benchmarks.bench import Bench
+from benchmarks.results import Found
+from benchmarks.rows.bulk import bulk_copy, bulk_save
+from benchmarks.rows.month_end import month_end
+from benchmarks.rows.projection import projection
+from benchmarks.rows.serving import http, summary
+
+
+class Row(NamedTuple):
+    """A row: its name, what it measures, and the function that does."""
+
+    name: str
+    says: str
+    measure: Callable[[Bench, Found], None]
+
+
+ROWS = (
+    Row("bulk-copy", "bulk commands a second, against COPY of the same rows", bulk_copy),
+    Row("bulk-save", "the same, against the library's save(), an event a transaction", bulk_save),
+    Row("http", "single commands over HTTP, each durable, against an echo of the same body", http),
+    Row("projection", "views, against the library's ProjectionRunner on the same rows", projection),
+    Row("summary", "GET summary signed in, against hello-world on the same server", summary),
+    Row("month-end", "month-end close, 20 lines an account", month_end),
+)
