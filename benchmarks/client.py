@@ -15,8 +15,9 @@ from typing import NamedTuple, Self
 
 import uvloop
 
-HEAD_END = b"\r\n\r\n"
-LENGTH = b"\r\ncontent-length: "
+from benchmarks.probing import Probing, Seen, probe
+from benchmarks.wire import HEAD_END, LENGTH
+
 ANSWER_S_MAX = 60.0
 
 _spawning = multiprocessing.get_context("spawn")
@@ -60,12 +61,31 @@ class Client:
 
     def run(self, asked: Round) -> Ran:
         """The round's answers; raises RuntimeError when one does not come."""
+        self.start(asked)
+        return self.ran()
+
+    def start(self, asked: Round) -> None:
+        """The round is under way."""
         self._line.send(asked)
-        ran = self._line.recv()
-        if isinstance(ran, str):
-            raise RuntimeError(f"the load client: {ran}")
+
+    def ran(self) -> Ran:
+        """The answers of the round that was started."""
+        ran = self._answer()
         assert isinstance(ran, Ran)
         return ran
+
+    def probe(self, asked: Probing) -> Seen:
+        """What the probes saw."""
+        self._line.send(asked)
+        seen = self._answer()
+        assert isinstance(seen, Seen)
+        return seen
+
+    def _answer(self) -> object:
+        answer: object = self._line.recv()
+        if isinstance(answer, str):
+            raise RuntimeError(f"the load client: {answer}")
+        return answer
 
     def close(self) -> None:
         """The process has ended."""
@@ -87,14 +107,17 @@ class Client:
 def _serve(line: Connection) -> None:
     while True:
         try:
-            asked: Round = line.recv()
+            asked: Round | Probing = line.recv()
         except EOFError:
             return
         gc.collect()
         gc.disable()
         try:
-            line.send(uvloop.run(_Running(asked).run()))
-        except (OSError, TimeoutError) as fault:
+            if isinstance(asked, Probing):
+                line.send(uvloop.run(probe(asked)))
+            else:
+                line.send(uvloop.run(_Running(asked).run()))
+        except (OSError, TimeoutError, EOFError, AssertionError) as fault:
             line.send(f"{type(fault).__name__}: {fault}")
         finally:
             gc.enable()

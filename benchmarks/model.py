@@ -1,14 +1,14 @@
 """What every account must show afterwards: a fold of what was told, written from the prose alone.
 
 "Unbilled until an invoice takes it": charges are current activity, and billed by the month's end.
-"Only processed money counts": the payments told are processed, and lower the balance, invoiced or
-not. "Safe to retry everything": a key counts once for its account, however often it is sent.
+An invoice "takes every unbilled line". "Only processed money counts": the payments told are
+processed, and lower the balance, invoiced or not. "Safe to retry everything": a key counts once for its account, however often it is sent.
 """
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from benchmarks.told import Charged, Opened, Paid, Told
+from benchmarks.told import Charged, Invoiced, Opened, Paid, Told
 
 
 class Owed(NamedTuple):
@@ -40,6 +40,8 @@ class Model:
                     self._charged[account] += cents
                 case Paid(account, _, _, cents):
                     self._paid[account] += cents
+                case Invoiced(account):
+                    self._billed[account] = self._charged[account]
 
     def end_month(self) -> None:
         """Everything charged so far is billed."""

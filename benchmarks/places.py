@@ -3,7 +3,7 @@
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -69,7 +69,7 @@ class Place:
         identifiers = {name: sql.Identifier(value) for name, value in names.items()}
         with psycopg.connect(self.admin_url, autocommit=True) as connection:
             for statement in _SQL[block].decode().split(";"):
-                connection.execute(sql.SQL(statement).format(**identifiers))  # type: ignore[arg-type] # the text of a file
+                connection.execute(sql.SQL(statement).format(**identifiers))
 
 
 @contextmanager
@@ -99,12 +99,12 @@ def _service_login(url: str) -> Iterator[str]:
     name, password = f"{PREFIX}_{secrets.token_hex(4)}", secrets.token_urlsafe(16)
     names = {"login": sql.Identifier(name), "password": sql.Literal(password)}
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(sql.SQL(_SQL["make_login"].decode()).format(**names))  # type: ignore[arg-type] # the text of a file
+        connection.execute(sql.SQL(_SQL["make_login"].decode()).format(**names))
         try:
             parts = {**conninfo_to_dict(url), "user": name, "password": password}
             yield _url_of(parts, str(parts["dbname"]))
         finally:
-            connection.execute(sql.SQL(_SQL["drop_login"].decode()).format(**names))  # type: ignore[arg-type] # the text of a file
+            connection.execute(sql.SQL(_SQL["drop_login"].decode()).format(**names))
 
 
 def _url(url: str, database: str) -> str:
@@ -112,7 +112,7 @@ def _url(url: str, database: str) -> str:
     return _url_of(conninfo_to_dict(url), database)
 
 
-def _url_of(parts: dict[str, object], database: str) -> str:
+def _url_of(parts: Mapping[str, object], database: str) -> str:
     user, password = (quote(str(parts.get(name) or ""), safe="") for name in ("user", "password"))
     at = f"{parts.get('host', '')}:{parts.get('port', 5432)}"
     return f"postgresql://{user}:{password}@{at}/{database}"

@@ -8,7 +8,10 @@ from benchmarks.results import Found
 from benchmarks.rows.bulk import bulk_copy, bulk_save
 from benchmarks.rows.month_end import month_end
 from benchmarks.rows.projection import projection
+from benchmarks.rows.replaying import replay
 from benchmarks.rows.serving import http, summary
+from benchmarks.rows.sizes import at_scale, large_account
+from benchmarks.rows.visible import visible
 
 
 class Row(NamedTuple):
@@ -25,5 +28,9 @@ ROWS = (
     Row("http", "single commands over HTTP, each durable, against an echo of the same body", http),
     Row("projection", "views, against the library's ProjectionRunner on the same rows", projection),
     Row("summary", "GET summary signed in, against hello-world on the same server", summary),
+    Row("large-account", "a command on an account with many events, against few", large_account),
+    Row("at-scale", "bulk commands on a full ledger, against an empty one", at_scale),
     Row("month-end", "month-end close, 20 lines an account", month_end),
+    Row("replay", "replay for audit, in full and of the hash chains alone", replay),
+    Row("visible", "from a write to its summary, under 1,000 commands a second", visible),
 )

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from benchmarks.client import Client, Round
 from benchmarks.told import get
 
 STOP_S_MAX = 30.0
+LOG_SHOWN = 2_000
 _SERVE = "import sys; from api.cli import main; sys.exit(main())"
 PASSWORD = "correct horse battery staple"
 
@@ -95,18 +97,29 @@ def free_port() -> int:
 
 @contextmanager
 def _running(arguments: list[str], environment: Mapping[str, str]) -> Iterator[int]:
-    process = subprocess.Popen(
-        [sys.executable, *arguments], env=dict(environment), stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        if not process.stdout.readline().startswith("serving"):
-            raise CannotServe(f"{' '.join(arguments[:2])} did not start")
-        yield process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
+    """The program, writing its log to a file as it does where it is run for good."""
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            env=dict(environment),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
         try:
-            process.communicate(timeout=STOP_S_MAX)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+            assert process.stdout is not None
+            if not process.stdout.readline().startswith("serving"):
+                log.seek(0)
+                raise CannotServe(f"{arguments[1]} did not start: {log.read()[-LOG_SHOWN:]}")
+            yield process.pid
+        finally:
+            _end(process)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.communicate(timeout=STOP_S_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()

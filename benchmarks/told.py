@@ -12,6 +12,7 @@ import msgspec
 
 from ledger import commands as c
 from ledger.calendar import Net
+from ledger.parts import Method
 
 OPENED_ON = date(2020, 7, 1)
 PERIOD = "2020-07"
@@ -20,7 +21,8 @@ TODAY = date(2020, 9, 1)
 ACTOR = "bench"
 DAYS = 31
 COMPANY, COUNTRY, DAYS_NET = "Example Conferencing Inc.", "USA", 30
-DESCRIPTION, CATEGORY, METHOD = "Conference call, 12 minutes", "usage", "card"
+DESCRIPTION, CATEGORY = "Conference call, 12 minutes", "usage"
+METHOD: Method = "card"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -44,15 +46,24 @@ class Charged(NamedTuple):
 
 
 class Paid(NamedTuple):
-    """A payment was received and processed."""
+    """A payment was received and processed, for the account or for an invoice."""
 
     account: str
     key: str
     id: str
     cents: int
+    invoice: str | None = None
 
 
-Told = Opened | Charged | Paid
+class Invoiced(NamedTuple):
+    """An account is billed on demand."""
+
+    account: str
+    key: str
+    number: str
+
+
+Told = Opened | Charged | Paid | Invoiced
 
 
 def request(told: Told) -> c.Request:
@@ -62,10 +73,10 @@ def request(told: Told) -> c.Request:
     )
 
 
-def line(told: Told) -> bytes:
-    """As a line of bulk input."""
+def line(told: Opened | Charged | Paid) -> bytes:
+    """As a line of bulk input, without its end."""
     kind, data = _wire(told)
-    return _encode({"key": told.key, "account": told.account, "type": kind, "data": data}) + b"\n"
+    return _encode({"key": told.key, "account": told.account, "type": kind, "data": data})
 
 
 def post(told: Charged | Paid, token: str) -> bytes:
@@ -137,11 +148,14 @@ def _command(told: Told) -> c.AnyCommand:
         case Paid():
             return c.SubmitPayment(
                 payment_id=told.id, pay="amount", amount_minor=told.cents, method=METHOD,
-                status="processed", effective_on=PAID_ON,
+                status="processed", effective_on=None if told.invoice else PAID_ON,
+                invoice=told.invoice,
             )  # fmt: skip  # arguments by what they are for
+        case Invoiced():
+            return c.IssueInvoice(number=told.number)
 
 
-def _wire(told: Told) -> tuple[str, dict[str, object]]:
+def _wire(told: Opened | Charged | Paid) -> tuple[str, dict[str, object]]:
     match told:
         case Opened():
             return "open_account", {

@@ -1,7 +1,6 @@
 """Bulk commands through the committer, against COPY of the rows they write, and the library's save()."""
 
 from contextlib import closing
-from datetime import datetime
 
 import psycopg
 from psycopg import sql
@@ -105,7 +104,7 @@ class _Copying:
         assert twin.owner_url is not None
         self._ours = psycopg.connect(ours.owner_url, autocommit=True)
         self._twin = psycopg.connect(twin.owner_url, autocommit=True)
-        self._since = datetime.min
+        self._since = ""
         self._first = True
 
     def begin(self) -> None:
@@ -113,12 +112,15 @@ class _Copying:
         if self._first:  # the twin holds what ours does
             self._first = False
             self._write(self._read("-infinity", "%"))
-        [self._since] = self._ours.execute(_SQL["now"]).fetchone() or [None]
+        row = self._ours.execute(_SQL["now"]).fetchone()
+        assert row is not None
+        self._since = str(row[0])
 
     def copy(self, prefix: str) -> float:
         """Seconds that COPY of the last part's rows takes, one transaction for all tables."""
-        rows = self._read(str(self._since), f"{prefix}-%")
+        rows = self._read(self._since, f"{prefix}-%")
         self._twin.execute(_SQL["empty_account"])
+        self._twin.execute(_SQL["empty_running"])
         return 1 / rate(1, lambda: self._write(rows))
 
     def counts(self) -> tuple[object, object]:
@@ -130,7 +132,7 @@ class _Copying:
         given = {"since": sql.Literal(since), "prefix": sql.Literal(prefix)}
         found = {}
         for table in TABLES:
-            statement = sql.SQL(_SQL[f"out_{table}"].decode()).format(**given)  # type: ignore[arg-type] # the text of a file
+            statement = sql.SQL(_SQL[f"out_{table}"].decode()).format(**given)
             with self._ours.cursor().copy(statement) as copy:
                 found[table] = b"".join(copy)
         return found

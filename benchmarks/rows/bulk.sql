@@ -13,8 +13,9 @@ COPY (SELECT * FROM ledger.event WHERE recorded_at >= {since}) TO STDOUT (FORMAT
 COPY (SELECT * FROM ledger.command_key WHERE key LIKE {prefix}) TO STDOUT (FORMAT binary);
 
 -- name: out_item
--- The items whose ids have a prefix.
-COPY (SELECT * FROM ledger.item WHERE id LIKE {prefix}) TO STDOUT (FORMAT binary);
+-- The charges whose ids have a prefix, and the running items beside them.
+COPY (SELECT * FROM ledger.item WHERE id LIKE {prefix} OR kind <> 'charge')
+TO STDOUT (FORMAT binary);
 
 -- name: out_account
 -- Every account's row.
@@ -39,6 +40,10 @@ COPY ledger.account FROM STDIN (FORMAT binary);
 -- name: empty_account
 -- Makes room for the account rows as they are after a part.
 TRUNCATE ledger.account;
+
+-- name: empty_running
+-- Makes room for the running items as they are after a part.
+DELETE FROM ledger.item WHERE kind <> 'charge';
 
 -- name: counts
 -- Events, keys, items and accounts.

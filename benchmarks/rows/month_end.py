@@ -68,7 +68,12 @@ def following(database: Database) -> Iterator[None]:
 
 def _follow(database: Database, ready: Event, stop: Event) -> None:
     until = threading.Event()
-    threading.Thread(target=lambda: (stop.wait(), until.set()), daemon=True).start()
+
+    def end() -> None:
+        stop.wait()
+        until.set()
+
+    threading.Thread(target=end, daemon=True).start()
     follower = database.follower(RECEIVABLES)
     follower.step()
     ready.set()

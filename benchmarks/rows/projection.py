@@ -12,11 +12,11 @@ from benchmarks.pairs import alternate, spread
 from benchmarks.results import Found
 from benchmarks.told import accounts, charges, openings
 from ledger.store.lanes import LANES
-from projections.receivables import RECEIVABLES
 from projections.rebuild import Progress
+from projections.receivables import RECEIVABLES
 
 ACCOUNTS = 1_000
-EVENTS = 20_000
+EVENTS = 10_000
 """Events of one part."""
 LIBRARY_EVENTS = 300
 AT_LEAST = 60.0
