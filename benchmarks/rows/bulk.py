@@ -16,7 +16,7 @@ from benchmarks.told import accounts, charges, openings, request
 from ledger.store.sql import load
 
 ACCOUNTS = 1_000
-COMMANDS = 10_000
+COMMANDS = 5_000
 """Commands of one part."""
 SAVES = 300
 TABLES = ("event", "command_key", "item", "account")

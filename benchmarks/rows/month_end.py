@@ -15,7 +15,7 @@ from benchmarks.results import Found
 from benchmarks.told import ACTOR, PERIOD, TODAY, Charged, Told, accounts, openings
 from projections.receivables import RECEIVABLES
 
-ACCOUNTS = 4_000
+ACCOUNTS = 2_000
 LINES = 20
 AT_LEAST = 10_000.0
 VIEWS_TIMES = 2.0

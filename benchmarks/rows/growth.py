@@ -1,0 +1,134 @@
+"""How cost grows: with an account's events, clients and workers; what an event takes on disk, and
+a process in memory."""
+
+from contextlib import closing
+from typing import cast
+
+import psutil
+import psycopg
+
+from api.wiring import Database
+from benchmarks.balances import events, stored, viewed
+from benchmarks.bench import Bench
+from benchmarks.client import Client, Round
+from benchmarks.model import Model
+from benchmarks.pairs import percentile, spread
+from benchmarks.results import Found
+from benchmarks.rows.sizes import grown, in_turn, single_charge
+from benchmarks.served import Served, service, service_token, warmed
+from benchmarks.told import accounts, charges, openings, post
+from ledger.store.sql import load
+
+ACCOUNT_EVENTS = (10, 1_000, 20_000)
+"""On one account; the last grows with the scale."""
+ACCOUNT_EVENTS_MAX = 1_000_000
+INVOICES = 4
+CLIENTS = (1, 4, 16, 64)
+WORKERS = (1, 2)
+ACCOUNTS = 1_000
+COMMANDS_PER_S_MAX = 10_000
+CATCH_UP_S_MAX = 1_200.0
+BYTES_SHOWN_MIN = 1.0
+"""Bytes an event below which a table or index is not worth a line."""
+
+_SQL = load("benchmarks.rows", "growth.sql")
+
+
+def growth(bench: Bench, found: Found) -> None:
+    """All of it in one database, whose accounts are compared with the model at the end."""
+    model = Model()
+    with bench.place.database() as database:
+        _by_events(bench, database, model, found)
+        bench.fill(database, model, openings(accounts(ACCOUNTS)))
+        database.catch_up(CATCH_UP_S_MAX)
+        token = service_token(database)
+        for workers in WORKERS:
+            with service(database, workers) as ours, Client() as client:
+                warmed(client, ours, "/v1/me", token)
+                for clients in CLIENTS:
+                    requests = list(
+                        charges(
+                            accounts(ACCOUNTS),
+                            round(COMMANDS_PER_S_MAX * bench.seconds),
+                            f"w{workers}c{clients}",
+                        )
+                    )
+                    ran = client.run(
+                        Round(
+                            ours.port,
+                            [post(one, token) for one in requests],
+                            clients,
+                            bench.seconds,
+                        )
+                    )
+                    assert set(ran.statuses) == {201}, set(ran.statuses)
+                    model.take(requests[: len(ran.statuses)])
+                    name = f"{workers} workers, {clients} clients"
+                    found.figure(name, ran.per_s, "commands/s")
+                    found.figure(f"{name}, p99", percentile(ran.ms, 99), "ms")
+                _memory(database, ours, workers, found)
+        database.catch_up(CATCH_UP_S_MAX)
+        _bytes(database, found)
+        found.agree("write side", model.owed(), stored(database))
+        found.agree("views", model.owed(), viewed(database))
+
+
+def _by_events(bench: Bench, database: Database, model: Model, found: Found) -> None:
+    small, *others = (
+        bench.scaled(count, at_least=count // 10, at_most=ACCOUNT_EVENTS_MAX)
+        if count == ACCOUNT_EVENTS[-1]
+        else count
+        for count in ACCOUNT_EVENTS
+    )
+    for count in (small, *others):
+        bench.fill(database, model, grown(f"events-{count}", count, INVOICES), count)
+    with closing(database.ledger()) as ledger:
+        for count in others:
+            large = f"events-{count}"
+            pairs = in_turn(ledger, model, bench.pairs, single_charge, large, f"events-{small}")
+            if count == others[0]:
+                found.figure(f"charge at {small:,} events", unit="ms", **spread(pairs.theirs))
+            found.figure(f"charge at {count:,} events", unit="ms", **spread(pairs.ours))
+
+
+def _bytes(database: Database, found: Found) -> None:
+    """Of all tables and indexes together, and of those that count."""
+    assert database.owner_url is not None
+    total = events(database)
+    with psycopg.connect(database.owner_url, autocommit=True) as connection:
+        connection.execute(_SQL["settle"])
+        rows = cast(list[tuple[str, int]], connection.execute(_SQL["sizes"]).fetchall())
+    for schema in ("ledger", "receivables"):
+        whole = sum(size for name, size in rows if name.startswith(f"{schema}."))
+        found.figure(f"{schema} in all", whole / total, "bytes/event")
+    for name, size in rows:
+        if size / total >= BYTES_SHOWN_MIN:
+            found.figure(name, size / total, "bytes/event")
+
+
+def _memory(database: Database, ours: Served, workers: int, found: Found) -> None:
+    """Of each process of the service, and of the server's together, where they can be seen."""
+    parent = psutil.Process(ours.pid)
+    children = [child for child in parent.children() if "spawn_main" in " ".join(child.cmdline())]
+    children.sort(key=psutil.Process.create_time)
+    names = [*(f"worker {n + 1}" for n in range(workers)), "follower"]
+    for name, process in zip(["parent", *names], [parent, *children], strict=True):
+        found.figure(f"{workers} workers: {name}", _mib(process), "MiB")
+    with psycopg.connect(database.service_url) as connection:
+        row = connection.execute(_SQL["server_process"]).fetchone()
+    assert row is not None
+    try:
+        server = psutil.Process(cast(int, row[0])).parent()
+        if server is None or "postgres" not in server.name():
+            raise psutil.NoSuchProcess(cast(int, row[0]))
+        processes = [server, *server.children(recursive=True)]
+        found.figure(f"{workers} workers: PostgreSQL", sum(map(_mib, processes)), "MiB")
+    except psutil.Error:
+        found.note("the memory of PostgreSQL's processes cannot be seen from here")
+
+
+def _mib(process: psutil.Process) -> float:
+    """Proportional set size: what is shared counts once over all that share it."""
+    memory = process.memory_full_info()
+    size: int = getattr(memory, "pss", memory.rss)
+    return size / 2**20
