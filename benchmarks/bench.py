@@ -8,13 +8,15 @@ from typing import NamedTuple
 from api.wiring import Database
 from benchmarks.model import Model
 from benchmarks.places import Place
-from benchmarks.told import Told, request
+from benchmarks.told import Told, accounts, request
 from ledger.commands import Request
 from ledger.store.committer import Ledger
 from ledger.store.outcomes import Accepted
 
 TOGETHER = 5_000
 """Commands handed to the committer at once: more than a flush takes, so that it never waits."""
+
+ACCOUNTS_MIN = 40
 
 
 class Bench(NamedTuple):
@@ -30,6 +32,10 @@ class Bench(NamedTuple):
         """A count grown or shrunk by the scale."""
         grown = max(round(count * self.scale), at_least)
         return grown if at_most is None else min(grown, at_most)
+
+    def accounts(self, count: int) -> list[str]:
+        """The numbers of that many accounts; of fewer when less is told of them."""
+        return accounts(self.scaled(count, at_least=ACCOUNTS_MIN, at_most=count))
 
     def fill(self, database: Database, model: Model, told: Iterable[Told], total: int = 0) -> int:
         """Tells all of it through the committer and the model; how many commands."""

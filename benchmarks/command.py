@@ -1,7 +1,10 @@
 """Runs the rows chosen and reports them: a table for people, JSON for machines."""
 
+import signal
 import time
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,10 +23,10 @@ from benchmarks.results import Found, Result, result, shown
 def run(given: Namespace, settings: Settings, screen: Screen) -> int:
     """Measures and reports; 1 when a row is void or short of its aim. Raises Misuse, CannotStart."""
     rows = chosen(given.rows)
-    file = Path(given.json) if given.json else None
+    file = Path(given.file) if given.file else None
     if file is not None and not file.parent.is_dir():
         raise Misuse(f"--json {file}: there is no directory {file.parent}")
-    with place(given.url, settings.postgres) as at:
+    with _ended_by_sigterm(), place(given.url, settings.postgres) as at:
         bench = Bench(at, given.scale, given.pairs, given.seconds, screen.progress)
         report = {
             "measured_at": datetime.now(UTC),
@@ -33,15 +36,14 @@ def run(given: Namespace, settings: Settings, screen: Screen) -> int:
             "machine": facts(at),
         }
         _tell_machine(report["machine"], screen)
-        results = []
+        results: list[Result] = []
         for row in rows:
             results.append(measured(row, bench))
             _tell(results[-1], screen)
-    if file is not None:
-        try:
-            file.write_bytes(msgspec.json.format(msgspec.json.encode({**report, "rows": results})))
-        except OSError as fault:
-            raise Refused(f"cannot write {file}: {fault.strerror}") from fault
+            if (
+                file is not None
+            ):  # after every row: a long run that is stopped has told what it found
+                _write(file, {**report, "rows": results})
     return REFUSED if any(one.void or one.reached is False for one in results) else 0
 
 
@@ -60,6 +62,23 @@ def measured(row: Row, bench: Bench) -> Result:
     started = time.perf_counter()
     row.measure(bench, found)
     return result(row.name, row.says, found, time.perf_counter() - started)
+
+
+def _write(file: Path, report: dict[str, object]) -> None:
+    try:
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    except OSError as fault:
+        raise Refused(f"cannot write {file}: {fault.strerror}") from fault
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: with it the servers that the run has started."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _tell_machine(machine: Any, screen: Screen) -> None:

@@ -1,6 +1,7 @@
 """What a row found: figures with their aims, notes, and what makes all of it void."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -73,6 +74,14 @@ class Found:
                 for account in wrong[:DIFFERENCES_SHOWN_MAX]
             )
             self.void = f"{what}: {len(wrong)} of {len(expected)} accounts differ: {first}"
+
+    def answered(self, statuses: Sequence[int], status: int) -> None:
+        """The row is void unless every request was answered with this status."""
+        others = Counter(statuses)
+        del others[status]
+        of = f"of {len(statuses):,} answers"
+        says = ", ".join(f"{count:,} {of} were {other}" for other, count in others.items())
+        self.require(not others, f"{says}, not {status}")
 
     def require(self, holds: bool, otherwise: str) -> None:
         """The row is void unless this holds."""

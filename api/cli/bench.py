@@ -52,7 +52,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         metavar="S",
         help=f"how long one side of a pair is asked over HTTP ({SECONDS:.0f})",
     )
-    parser.add_argument("--json", metavar="FILE", help="write everything measured to this file")
+    parser.add_argument(
+        "--json", dest="file", metavar="FILE", help="write everything measured to this file"
+    )
     parser.add_argument(
         "--url",
         help="PostgreSQL to measure on, as a login that may make databases and roles; "

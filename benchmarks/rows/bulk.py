@@ -12,7 +12,7 @@ from benchmarks.library import SavingAccounts
 from benchmarks.model import Model
 from benchmarks.pairs import alternate, rate, spread
 from benchmarks.results import Found
-from benchmarks.told import accounts, charges, openings, request
+from benchmarks.told import charges, openings, request
 from ledger.store.sql import load
 
 ACCOUNTS = 1_000
@@ -42,27 +42,28 @@ def bulk_copy(bench: Bench, found: Found) -> None:
         )
         found.figure("against COPY", unit="x", at_least=COPY_AT_LEAST, **pairs.ratio)
         found.figure("bulk commands", unit="/s", **spread(pairs.ours))
-        found.figure("COPY", unit="commands/s", **spread(pairs.theirs))
-        found.note(f"{commands:,} charges of {ACCOUNTS:,} accounts a part")
+        found.figure("by COPY", unit="commands/s", **spread(pairs.theirs))
+        found.note(f"{commands:,} charges a part")
         found.agree("write side", telling.model.owed(), stored(ours))
         rows, copied = copying.counts()
-        found.require(rows == copied, f"COPY wrote {copied} rows, the ledger {rows}")
+        found.require(rows == copied, f"by COPY the tables have {copied} rows, the ledger's {rows}")
 
 
 def bulk_save(bench: Bench, found: Found) -> None:
     """Charges of accounts that exist; the library keeps its aggregates in memory, and only saves."""
     commands = bench.scaled(COMMANDS, at_least=100)
+    numbers = bench.accounts(ACCOUNTS)
     saves = bench.scaled(SAVES, at_least=20, at_most=SAVES)
     with (
         bench.place.database() as ours,
         bench.place.database() as theirs,
         _Telling(bench, ours) as telling,
-        closing(SavingAccounts(theirs, accounts(ACCOUNTS))) as saving,
+        closing(SavingAccounts(theirs, numbers)) as saving,
     ):
         pairs = alternate(
             bench.pairs,
             lambda n: telling.rate(f"p{n}", commands),
-            lambda n: rate(saves, lambda: saving.save(charges(accounts(ACCOUNTS), saves, f"s{n}"))),
+            lambda n: rate(saves, lambda: saving.save(charges(numbers, saves, f"s{n}"))),
         )
         found.figure("against save()", unit="x", at_least=SAVE_AT_LEAST, **pairs.ratio)
         found.figure("bulk commands", unit="/s", **spread(pairs.ours))
@@ -75,7 +76,7 @@ class _Telling:
 
     def __init__(self, bench: Bench, database: Database) -> None:
         self.model = Model()
-        self._numbers = accounts(ACCOUNTS)
+        self._numbers = bench.accounts(ACCOUNTS)
         bench.fill(database, self.model, openings(self._numbers))
         self._ledger = database.ledger()
 

@@ -10,7 +10,7 @@ from benchmarks.library import LibraryViews
 from benchmarks.model import Model
 from benchmarks.pairs import alternate, spread
 from benchmarks.results import Found
-from benchmarks.told import accounts, charges, openings
+from benchmarks.told import charges, openings
 from ledger.store.lanes import LANES
 from projections.rebuild import Progress
 from projections.receivables import RECEIVABLES
@@ -27,7 +27,7 @@ CATCH_UP_S_MAX = 600.0
 def projection(bench: Bench, found: Found) -> None:
     """Parts are appended before the clock starts; the views then catch up with each."""
     count = bench.scaled(EVENTS, at_least=200)
-    numbers, model = accounts(ACCOUNTS), Model()
+    numbers, model = bench.accounts(ACCOUNTS), Model()
     with (
         bench.place.database() as ours,
         bench.place.database() as theirs,
@@ -78,7 +78,7 @@ class _Library:
         self.model = Model()
         self._bench = bench
         self._database = database
-        self._numbers = accounts(ACCOUNTS)
+        self._numbers = bench.accounts(ACCOUNTS)
         bench.place.choose_views(database, RECEIVABLES.name)
         self._views = LibraryViews(database)
         self._tracked = dict.fromkeys(range(LANES), 0)
@@ -88,7 +88,7 @@ class _Library:
 
     def follow(self, n: int) -> float:
         """Events a second of one part."""
-        count = LIBRARY_EVENTS
+        count = self._bench.scaled(LIBRARY_EVENTS, at_least=20, at_most=LIBRARY_EVENTS)
         self._bench.fill(self._database, self.model, charges(self._numbers, count, f"l{n}"))
         self._keep()
         return count / self._views.run()

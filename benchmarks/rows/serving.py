@@ -9,7 +9,7 @@ import msgspec
 from api.wiring import Database
 from benchmarks.balances import stored
 from benchmarks.bench import Bench
-from benchmarks.client import Client, Ran, Round
+from benchmarks.client import Client, Round
 from benchmarks.model import Model, Owed
 from benchmarks.pairs import alternate, percentile, spread
 from benchmarks.results import Found
@@ -62,7 +62,7 @@ def sides(bench: Bench, told: list[Told]) -> Iterator[Sides]:
 
 def http(bench: Bench, found: Found) -> None:
     """Charges of accounts that exist, each a request that is answered when it is durable."""
-    numbers = accounts(ACCOUNTS)
+    numbers = bench.accounts(ACCOUNTS)
     with sides(bench, openings(numbers)) as at:
         ms: list[float] = []
         count = round(PER_S_MAX * bench.seconds)
@@ -71,7 +71,7 @@ def http(bench: Bench, found: Found) -> None:
             told = list(charges(numbers, count // 4, f"h{n}"))
             requests = [post(one, at.token) for one in told]
             ran = at.client.run(Round(at.ours.port, requests, COMMANDS_AT_ONCE, bench.seconds))
-            _refuse_others(ran, 201)
+            found.answered(ran.statuses, 201)
             at.model.take(told[: len(ran.statuses)])
             ms.extend(ran.ms)
             return ran.per_s
@@ -79,7 +79,7 @@ def http(bench: Bench, found: Found) -> None:
         def theirs(n: int) -> float:
             requests = [post(one, at.token) for one in charges(numbers, count, f"h{n}")]
             ran = at.client.run(Round(at.theirs.port, requests, COMMANDS_AT_ONCE, bench.seconds))
-            _refuse_others(ran, 201)
+            found.answered(ran.statuses, 201)
             return ran.per_s
 
         pairs = alternate(bench.pairs, ours, theirs)
@@ -107,14 +107,14 @@ def summary(bench: Bench, found: Found) -> None:
 
         def ours(_: int) -> float:
             ran = at.client.run(Round(at.ours.port, asks * times, SUMMARIES_AT_ONCE, bench.seconds))
-            _refuse_others(ran, 200)
+            found.answered(ran.statuses, 200)
             ms.extend(ran.ms)
             return ran.per_s
 
         def theirs(_: int) -> float:
             asked = Round(at.theirs.port, hellos * times, SUMMARIES_AT_ONCE, bench.seconds)
             ran = at.client.run(asked)
-            _refuse_others(ran, 200)
+            found.answered(ran.statuses, 200)
             return ran.per_s
 
         pairs = alternate(bench.pairs, ours, theirs)
@@ -153,8 +153,3 @@ def _signed_in(at: Sides, number: str) -> str:
     assert ran.statuses == [200], ran
     token: str = msgspec.json.decode(ran.bodies[0])["token"]
     return token
-
-
-def _refuse_others(ran: Ran, status: int) -> None:
-    others = set(ran.statuses) - {status}
-    assert not others, f"answered {sorted(others)}, not {status}"
