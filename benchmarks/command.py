@@ -14,7 +14,7 @@ import msgspec
 from api.cli.screen import REFUSED, Misuse, Refused, Screen
 from api.settings import Settings
 from benchmarks.bench import Bench
-from benchmarks.machine import facts
+from benchmarks.machine import facts, load
 from benchmarks.places import place
 from benchmarks.registry import ROWS, Row
 from benchmarks.results import Found, Result, result, shown
@@ -58,10 +58,10 @@ def chosen(names: str | None) -> list[Row]:
 
 def measured(row: Row, bench: Bench) -> Result:
     """What the row gives now."""
-    found = Found()
+    found, load_before = Found(), load()
     started = time.perf_counter()
     row.measure(bench, found)
-    return result(row.name, row.says, found, time.perf_counter() - started)
+    return result(row.name, row.says, found, time.perf_counter() - started, load_before)
 
 
 def _write(file: Path, report: dict[str, object]) -> None:
@@ -97,7 +97,8 @@ _SHOWN_APART = ("embedded", "server_version")
 
 def _tell(done: Result, screen: Screen) -> None:
     screen.say("")
-    screen.say(f"{done.row}: {done.says} ({done.took_s:.0f} s)")
+    load_before = "" if done.load_before is None else f", load {done.load_before:.1f} before"
+    screen.say(f"{done.row}: {done.says} ({done.took_s:.0f} s{load_before})")
     if done.void is not None:
         screen.say(f"void: {done.void}")
     screen.table(

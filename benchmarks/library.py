@@ -81,6 +81,7 @@ class Rows(PostgresTrackingRecorder):
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
         self._mapper = EventMapper()
+        self._registered: object = None
 
     def take(self, recorded: Any, tracking: Tracking) -> None:
         """Writes the rows that the event makes and changes."""
@@ -96,7 +97,9 @@ class Rows(PostgresTrackingRecorder):
         rows.take(at, self._mapper.read(recorded.topic, recorded.state.encode()).data)
         with self.datastore.transaction(commit=True) as cursor:
             connection = cast(Connection, cursor.connection)
-            arrays.register(connection)
+            if self._registered is not connection:
+                arrays.register(connection)
+                self._registered = connection
             rows.write(connection)
             self._insert_tracking(cursor, tracking)
 

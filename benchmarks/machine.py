@@ -29,12 +29,16 @@ def facts(place: Place) -> dict[str, object]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
-        "load_before": os.getloadavg() if hasattr(os, "getloadavg") else None,
         "system": platform.platform(),
         "python": platform.python_version(),
         "libraries": {name: _version(name) for name in LIBRARIES},
         "postgresql": {"embedded": place.is_embedded, **place.settings()},
     }
+
+
+def load() -> float | None:
+    """The load average of the last minute, where the system tells it."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def _processor() -> str:

@@ -19,20 +19,21 @@ class Owed(NamedTuple):
 
 
 class Model:
-    """The accounts that were told of."""
+    """The accounts that were told of; `sent_again`: keys may come twice, and are remembered."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sent_again: bool = False) -> None:
         self._charged: dict[str, int] = {}
         self._billed: dict[str, int] = {}
         self._paid: dict[str, int] = {}
-        self._seen: set[tuple[str, str]] = set()
+        self._seen: set[tuple[str, str]] | None = set() if sent_again else None
 
     def take(self, told: Iterable[Told]) -> None:
         """Folds in what the ledger has accepted."""
         for one in told:
-            if (one.account, one.key) in self._seen:
-                continue
-            self._seen.add((one.account, one.key))
+            if self._seen is not None:
+                if (one.account, one.key) in self._seen:
+                    continue
+                self._seen.add((one.account, one.key))
             match one:
                 case Opened(account):
                     self._charged[account] = self._billed[account] = self._paid[account] = 0

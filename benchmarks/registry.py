@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from benchmarks.bench import Bench
 from benchmarks.results import Found
+from benchmarks.rows.at_scale import at_scale
 from benchmarks.rows.billing_day import billing_day
 from benchmarks.rows.bulk import bulk_copy, bulk_save
 from benchmarks.rows.growth import growth
@@ -12,7 +13,7 @@ from benchmarks.rows.month_end import month_end
 from benchmarks.rows.projection import projection
 from benchmarks.rows.replaying import replay
 from benchmarks.rows.serving import http, summary
-from benchmarks.rows.sizes import at_scale, large_account
+from benchmarks.rows.sizes import large_account
 from benchmarks.rows.visible import visible
 
 

@@ -97,11 +97,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     void: str | None
     reached: bool | None
     took_s: float
+    load_before: float | None
+    """The machine's load average of a minute, when the row began: what else it was doing."""
     figures: list[Figure]
     notes: list[str]
 
 
-def result(row: str, says: str, found: Found, took_s: float) -> Result:
+def result(
+    row: str, says: str, found: Found, took_s: float, load_before: float | None = None
+) -> Result:
     """The row of the report; nothing is reached by a void one."""
     judged = [figure.reached for figure in found.figures if figure.reached is not None]
     return Result(
@@ -110,6 +114,7 @@ def result(row: str, says: str, found: Found, took_s: float) -> Result:
         void=found.void,
         reached=None if not judged else found.void is None and all(judged),
         took_s=took_s,
+        load_before=load_before,
         figures=found.figures,
         notes=found.notes,
     )

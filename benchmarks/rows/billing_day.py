@@ -74,7 +74,7 @@ def billing_day(bench: Bench, found: Found) -> None:
     """One day with all accounts alike, and one with half of everything on one account."""
     share = bench.scale * PART_OF_A_DAY
     for hot in (0.0, HOT):
-        model, numbers = Model(), bench.accounts(ACCOUNTS)
+        model, numbers = Model(sent_again=True), bench.accounts(ACCOUNTS)
         with bench.place.database() as database:
             bench.fill(database, model, openings(numbers))
             token = service_token(database)

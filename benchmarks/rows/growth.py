@@ -11,6 +11,7 @@ from api.wiring import Database
 from benchmarks.balances import events, stored, viewed
 from benchmarks.bench import Bench
 from benchmarks.client import Client, Round
+from benchmarks.disk import bytes_by_schema, bytes_by_table
 from benchmarks.model import Model
 from benchmarks.pairs import percentile, spread
 from benchmarks.results import Found
@@ -83,15 +84,10 @@ def _by_events(bench: Bench, database: Database, model: Model, found: Found) -> 
 
 def _bytes(database: Database, found: Found) -> None:
     """Of all tables and indexes together, and of those that count."""
-    assert database.owner_url is not None
     total = events(database)
-    with psycopg.connect(database.owner_url, autocommit=True) as connection:
-        connection.execute(_SQL["settle"])
-        rows = cast(list[tuple[str, int]], connection.execute(_SQL["sizes"]).fetchall())
-    for schema in ("ledger", "receivables"):
-        whole = sum(size for name, size in rows if name.startswith(f"{schema}."))
-        found.figure(f"{schema} in all", whole / total, "bytes/event")
-    for name, size in rows:
+    for schema, size in bytes_by_schema(database).items():
+        found.figure(f"{schema} in all", size / total, "bytes/event")
+    for name, size in bytes_by_table(database).items():
         if size / total >= BYTES_SHOWN_MIN:
             found.figure(name, size / total, "bytes/event")
 

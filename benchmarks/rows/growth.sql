@@ -1,17 +1,4 @@
--- What is on disk.
-
--- name: settle
--- Sizes are those of what lives.
-VACUUM;
-
--- name: sizes
--- Bytes of every table without its indexes, and of every index, largest first.
-SELECT n.nspname || '.' || c.relname,
-       CASE c.relkind WHEN 'i' THEN pg_relation_size(c.oid) ELSE pg_table_size(c.oid) END
-FROM pg_class AS c
-JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname IN ('ledger', 'receivables') AND c.relkind IN ('r', 'i')
-ORDER BY 2 DESC, 1;
+-- Whose memory is looked at.
 
 -- name: server_process
 -- The process that answers this connection.

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from typing import Self
 from uuid import UUID
 
 from api.wiring import Database
@@ -25,40 +27,64 @@ from ledger.store.recorder import EventAt
 EVENTS = 100_000
 FULL_AT_LEAST, CHAIN_AT_LEAST = 150_000.0, 250_000.0
 PROCESSES_MAX = 8
+READY_S_MAX = 60.0
+
+
+class Replaying:
+    """A process for each core, each with its share of the lanes; also a context manager."""
+
+    def __init__(self, database: Database) -> None:
+        self.processes = min(os.cpu_count() or 1, PROCESSES_MAX)
+        spawning = get_context("spawn")
+        all_there = spawning.Barrier(self.processes)
+        self._pool = ProcessPoolExecutor(
+            self.processes, spawning, initializer=_wait, initargs=(all_there,)
+        )
+        lanes = [range(n, LANES, self.processes) for n in range(self.processes)]
+        self._every = [database] * self.processes, lanes
+        list(self._pool.map(len, lanes))  # every process is there, with what it imports
+
+    def chain(self) -> int:
+        """How many events were found to chain."""
+        return sum(self._pool.map(_chained, *self._every))
+
+    def full(self) -> dict[str, Owed]:
+        """What every account owes."""
+        found: dict[str, Owed] = {}
+        for one in self._pool.map(_replayed, *self._every):
+            found.update(one)
+        return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
 
 
 def replay(bench: Bench, found: Found) -> None:
-    """Lanes are shared out among a process for each core, which are there before the clock starts."""
+    """Lanes are shared out among processes, which are there before the clock starts."""
     wanted = bench.scaled(EVENTS, at_least=1_000)
     model = Model()
-    processes = min(os.cpu_count() or 1, PROCESSES_MAX)
     owed: dict[str, Owed] = {}
     counts = set[int]()
-    with (
-        bench.place.database() as database,
-        ProcessPoolExecutor(processes, get_context("spawn")) as pool,
-    ):
+    with bench.place.database() as database:
         full_database(bench, database, model, wanted)
-
-        every = [database] * processes, [range(n, LANES, processes) for n in range(processes)]
-
-        def full(_: int) -> float:
-            def work() -> None:
-                for one in pool.map(_replayed, *every):
-                    owed.update(one)
-
-            return rate(wanted, work)
-
-        def chain(_: int) -> float:
-            return rate(wanted, lambda: counts.add(sum(pool.map(_chained, *every))))
-
-        chain(0)  # every process is there, with what it imports
-        pairs = alternate(bench.pairs, full, chain)
+        with Replaying(database) as replaying:
+            pairs = alternate(
+                bench.pairs,
+                lambda _: rate(wanted, lambda: owed.update(replaying.full())),
+                lambda _: rate(wanted, lambda: counts.add(replaying.chain())),
+            )
         found.figure("in full", unit="events/s", at_least=FULL_AT_LEAST, **spread(pairs.ours))
         found.figure("hash chain", unit="events/s", at_least=CHAIN_AT_LEAST, **spread(pairs.theirs))
-        found.note(f"{wanted:,} events, {processes} processes")
+        found.note(f"{wanted:,} events, {replaying.processes} processes")
         found.require(counts == {wanted}, f"the chains hold {counts} events, not {wanted}")
         found.agree("replay", model.owed(), owed)
+
+
+def _wait(all_there: Barrier) -> None:
+    all_there.wait(READY_S_MAX)
 
 
 def _chained(database: Database, lanes: Sequence[int]) -> int:

@@ -1,14 +1,14 @@
-"""What a command costs as what is stored grows: on one account, and in the whole ledger."""
+"""What a command costs on a large account, against a small one."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
 from api.wiring import Database
-from benchmarks.balances import events, stored
+from benchmarks.balances import stored
 from benchmarks.bench import Bench, handle
 from benchmarks.model import Model
-from benchmarks.pairs import Pairs, alternate, percentile, rate, spread
+from benchmarks.pairs import Pairs, percentile, spread
 from benchmarks.results import Found
 from benchmarks.told import (
     Charged,
@@ -28,10 +28,7 @@ SMALL_INVOICES, LARGE_INVOICES, LARGE_INVOICES_MAX = 4, 2_000, 20_000
 SINGLES = 40
 """Single commands on each account, in turn, that a pair's ratio is the median of."""
 LARGE_AT_MOST = 1.2
-EVENTS = 100_000
-ACCOUNTS, ACCOUNTS_MAX = 1_000, 100_000
-PART = 2_500
-SCALE_AT_LEAST = 0.75
+ACCOUNTS = 1_000
 
 Make = Callable[[str, str], Told]
 
@@ -60,32 +57,6 @@ def large_account(bench: Bench, found: Found) -> None:
             f"against an account with {SMALL_EVENTS} events, {SMALL_INVOICES} of them invoices"
         )
         found.agree("write side", model.owed(), stored(database))
-
-
-def at_scale(bench: Bench, found: Found) -> None:
-    """Bulk charges of accounts all over a full ledger, and of accounts of an empty one."""
-    wanted = bench.scaled(EVENTS, at_least=2_000)
-    numbers = accounts(bench.scaled(ACCOUNTS, at_least=100, at_most=ACCOUNTS_MAX))
-    few = accounts(min(len(numbers), ACCOUNTS))
-    part = bench.scaled(PART, at_least=100, at_most=PART)
-    models = Model(), Model()
-    with bench.place.database() as full, bench.place.database() as empty:
-        bench.fill(full, models[0], openings(numbers))
-        bench.fill(full, models[0], charges(numbers, wanted - len(numbers), "fill"), wanted)
-        bench.fill(empty, models[1], openings(few))
-        before = events(full)
-        with closing(full.ledger()) as in_full, closing(empty.ledger()) as in_empty:
-            pairs = alternate(
-                bench.pairs,
-                lambda n: _bulk(in_full, models[0], list(charges(numbers, part, f"p{n}"))),
-                lambda n: _bulk(in_empty, models[1], list(charges(few, part, f"p{n}"))),
-            )
-        found.figure("against empty", unit="x", at_least=SCALE_AT_LEAST, **pairs.ratio)
-        found.figure(f"at {before:,} events", unit="commands/s", **spread(pairs.ours))
-        found.figure("empty", unit="commands/s", **spread(pairs.theirs))
-        found.note(f"{before:,} events of {len(numbers):,} accounts; --scale 100 for 10 million")
-        found.agree("full", models[0].owed(), stored(full))
-        found.agree("empty", models[1].owed(), stored(empty))
 
 
 def grown(account: str, events: int, invoices: int) -> Iterator[Told]:
@@ -123,13 +94,6 @@ def single_charge(account: str, id: str) -> Told:
 
 def _payment(account: str, id: str) -> Told:
     return Paid(account, f"pay-{id}", f"pay-{id}", 1, "I0")
-
-
-def _bulk(ledger: Ledger, model: Model, told: list[Charged]) -> float:
-    requests = [request(one) for one in told]
-    found = rate(len(told), lambda: handle(ledger, requests))
-    model.take(told)
-    return found
 
 
 def full_database(bench: Bench, database: Database, model: Model, wanted: int) -> None:

@@ -49,6 +49,7 @@ def visible(bench: Bench, found: Found) -> None:
             seen = probing.probe(asked._replace(port=ours.port))
             ran = client.ran()
         made = len(seen.since_sent_ms)
+        assert made, "no probe was made"
         found.answered(ran.statuses, 201)
         model.take(load[: len(ran.statuses)])
         model.take(probes[:made])

@@ -84,7 +84,7 @@ def test_nothing_is_left_behind(server: EmbeddedServer) -> None:
 
 def test_the_model_keeps_to_the_prose() -> None:
     """Charges are current activity until billed; payments count at once; a key counts once."""
-    model = Model()
+    model = Model(sent_again=True)
     charge = Charged("A", "c", "c", 500, 1)
     model.take([Opened("A", "open"), charge, charge, Paid("A", "p", "p", 200)])
     assert {"A": Owed(-200, 500)} == model.owed()

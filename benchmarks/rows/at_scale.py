@@ -1,0 +1,98 @@
+"""A full ledger: what commands cost in it, and what it takes to load, project, rebuild and verify."""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from api.wiring import Database
+from benchmarks.balances import events, stored, viewed
+from benchmarks.bench import Bench, handle
+from benchmarks.disk import bytes_by_schema
+from benchmarks.model import Model
+from benchmarks.pairs import alternate, rate, spread
+from benchmarks.results import Found
+from benchmarks.rows.replaying import Replaying
+from benchmarks.told import Charged, accounts, charges, openings, request
+from ledger.store.committer import Ledger
+from projections.receivables import RECEIVABLES
+
+EVENTS = 100_000
+ACCOUNTS, ACCOUNTS_MAX = 1_000, 100_000
+PART = 2_500
+AT_LEAST = 0.75
+CATCH_UP_S_MAX = 24 * 3_600.0
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def at_scale(bench: Bench, found: Found) -> None:
+    """Bulk charges of accounts all over a full ledger, and of accounts of an empty one."""
+    wanted = bench.scaled(EVENTS, at_least=2_000)
+    numbers = accounts(bench.scaled(ACCOUNTS, at_least=100, at_most=ACCOUNTS_MAX))
+    few = accounts(min(len(numbers), ACCOUNTS))
+    part = bench.scaled(PART, at_least=100, at_most=PART)
+    models = Model(), Model()
+    with bench.place.database() as full, bench.place.database() as empty:
+        bench.fill(full, models[0], openings(numbers))
+        bench.fill(empty, models[1], openings(few))
+
+        def load() -> None:
+            bench.fill(full, models[0], charges(numbers, wanted - len(numbers), "fill"), wanted)
+
+        _phase(found, "load", wanted - len(numbers), load)
+        before = events(full)
+        with closing(full.ledger()) as in_full, closing(empty.ledger()) as in_empty:
+            pairs = alternate(
+                bench.pairs,
+                lambda n: _bulk(in_full, models[0], list(charges(numbers, part, f"p{n}"))),
+                lambda n: _bulk(in_empty, models[1], list(charges(few, part, f"p{n}"))),
+            )
+        found.figure("against empty", unit="x", at_least=AT_LEAST, **pairs.ratio)
+        found.figure(f"at {before:,} events", unit="commands/s", **spread(pairs.ours))
+        found.figure("empty", unit="commands/s", **spread(pairs.theirs))
+        found.note(f"{before:,} events of {len(numbers):,} accounts; --scale 100 for 10 million")
+        _life(full, found)
+        found.agree("full", models[0].owed(), stored(full))
+        found.agree("full, views", models[0].owed(), viewed(full))
+        found.agree("empty", models[1].owed(), stored(empty))
+
+
+def _life(full: Database, found: Found) -> None:
+    """The views filled from nothing, made anew, and the log verified."""
+    total = events(full)
+    _phase(found, "project", total, lambda: full.catch_up(CATCH_UP_S_MAX))
+    _phase(
+        found,
+        "rebuild",
+        total,
+        lambda: full.rebuild(RECEIVABLES, lambda step: None, accept_differences=False),
+    )
+    with Replaying(full) as replaying:
+        _timed(found, "verify hashes", total, replaying.chain)
+    for schema, size in bytes_by_schema(full).items():
+        found.figure(f"{schema} on disk", size / total, "bytes/event")
+
+
+def _phase(found: Found, name: str, count: int, work: Callable[[], object]) -> None:
+    """Its rate and time; and the most memory that this process, which does the work, had."""
+    if _CLEAR.exists():
+        _CLEAR.write_text("5")  # the high-water mark begins anew (proc(5))
+    _timed(found, name, count, work)
+    if _CLEAR.exists():
+        [line] = [one for one in _STATUS.read_text().splitlines() if one.startswith("VmHWM:")]
+        found.figure(f"{name}: memory", int(line.split()[1]) / 1024, "MiB")
+
+
+def _timed(found: Found, name: str, count: int, work: Callable[[], object]) -> None:
+    started = time.perf_counter()
+    work()
+    took_s = time.perf_counter() - started
+    found.figure(f"{name}: rate", count / took_s, "events/s")
+    found.figure(f"{name}: time", took_s, "s")
+
+
+def _bulk(ledger: Ledger, model: Model, told: list[Charged]) -> float:
+    requests = [request(one) for one in told]
+    found = rate(len(told), lambda: handle(ledger, requests))
+    model.take(told)
+    return found
