@@ -110,17 +110,25 @@ def _serve(line: Connection) -> None:
             asked: Round | Probing = line.recv()
         except EOFError:
             return
-        gc.collect()
-        gc.disable()
+        answer = _answer(asked)
         try:
-            if isinstance(asked, Probing):
-                line.send(uvloop.run(probe(asked)))
-            else:
-                line.send(uvloop.run(_Running(asked).run()))
-        except (OSError, TimeoutError, EOFError, AssertionError) as fault:
-            line.send(f"{type(fault).__name__}: {fault}")
-        finally:
-            gc.enable()
+            line.send(answer)
+        except BrokenPipeError:  # whoever asked is gone
+            return
+
+
+def _answer(asked: Round | Probing) -> Ran | Seen | str:
+    """What came of it, or why nothing did."""
+    gc.collect()
+    gc.disable()
+    try:
+        if isinstance(asked, Probing):
+            return uvloop.run(probe(asked))
+        return uvloop.run(_Running(asked).run())
+    except (OSError, TimeoutError, EOFError, AssertionError) as fault:
+        return f"{type(fault).__name__}: {fault}"
+    finally:
+        gc.enable()
 
 
 class _Running:

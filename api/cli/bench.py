@@ -1,6 +1,7 @@
 """`bench`: measures what the ledger promises of speed, each row with its baseline in the same run."""
 
 import argparse
+import contextlib
 import importlib
 import math
 
@@ -78,14 +79,14 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError
-    return number
+    with contextlib.suppress(ValueError):
+        if math.isfinite(number := float(text)) and number > 0:
+            return number
+    raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
 
 
 def _pairs(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    with contextlib.suppress(ValueError):
+        if (number := int(text)) >= 1:
+            return number
+    raise argparse.ArgumentTypeError(f"{text} is not a number of pairs, at least 1")

@@ -24,7 +24,7 @@ from ledger.store.lanes import LANES
 from ledger.store.log import Log
 from ledger.store.recorder import EventAt
 
-EVENTS = 100_000
+EVENTS = 50_000
 FULL_AT_LEAST, CHAIN_AT_LEAST = 150_000.0, 250_000.0
 PROCESSES_MAX = 8
 READY_S_MAX = 60.0
