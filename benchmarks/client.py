@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import NamedTuple, Self
 
-import uvloop
+from uvicorn.loops.auto import auto_loop_factory
 
 from benchmarks.probing import Probing, Seen, probe
 from benchmarks.wire import HEAD_END, LENGTH
@@ -122,9 +122,10 @@ def _answer(asked: Round | Probing) -> Ran | Seen | str:
     gc.collect()
     gc.disable()
     try:
-        if isinstance(asked, Probing):
-            return uvloop.run(probe(asked))
-        return uvloop.run(_Running(asked).run())
+        with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+            if isinstance(asked, Probing):
+                return runner.run(probe(asked))
+            return runner.run(_Running(asked).run())
     except (OSError, TimeoutError, EOFError, AssertionError) as fault:
         return f"{type(fault).__name__}: {fault}"
     finally:

@@ -47,7 +47,7 @@ class SavingAccounts:
         self._accounts = {number: Account(number) for number in numbers}
         self._app.save(*self._accounts.values())
 
-    def save(self, charges: Iterable[Charged]) -> None:
+    def save(self, charges: Sequence[Charged]) -> None:
         """Every charge is saved before the next one is made."""
         for charged in charges:
             account = self._accounts[charged.account]

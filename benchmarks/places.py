@@ -59,6 +59,15 @@ class Place:
         name = str(conninfo_to_dict(database.service_url)["dbname"])
         self._run_named("choose", database=name, schema=schema)
 
+    def settle(self, *databases: Database) -> None:
+        """What loading has left to the server's background work is done."""
+        for database in databases:
+            assert database.owner_url is not None
+            with psycopg.connect(database.owner_url, autocommit=True) as connection:
+                connection.execute(_SQL["vacuum"])
+        with psycopg.connect(self.admin_url, autocommit=True) as connection:
+            connection.execute(_SQL["checkpoint"])
+
     def settings(self) -> dict[str, str]:
         """The server's version and what makes its commits durable."""
         with psycopg.connect(self.admin_url, autocommit=True) as connection:

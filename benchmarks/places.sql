@@ -24,6 +24,14 @@ ALTER DATABASE {database} SET enable_hashjoin = off;
 ALTER DATABASE {database} SET enable_mergejoin = off;
 ALTER DATABASE {database} SET jit = off;
 
+-- name: vacuum
+-- What was loaded is as the server would have it a while later.
+VACUUM (ANALYZE);
+
+-- name: checkpoint
+-- Nothing that was written before is still to be written.
+CHECKPOINT;
+
 -- name: settings
 -- The version, and the settings that say what a commit means.
 SELECT 'server_version', current_setting('server_version')

@@ -41,6 +41,7 @@ def at_scale(bench: Bench, found: Found) -> None:
 
         _phase(found, "load", wanted - len(numbers), load)
         before = events(full)
+        bench.place.settle(full, empty)
         with closing(full.ledger()) as in_full, closing(empty.ledger()) as in_empty:
             pairs = alternate(
                 bench.pairs,

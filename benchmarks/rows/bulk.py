@@ -60,11 +60,12 @@ def bulk_save(bench: Bench, found: Found) -> None:
         _Telling(bench, ours) as telling,
         closing(SavingAccounts(theirs, numbers)) as saving,
     ):
-        pairs = alternate(
-            bench.pairs,
-            lambda n: telling.rate(f"p{n}", commands),
-            lambda n: rate(saves, lambda: saving.save(charges(numbers, saves, f"s{n}"))),
-        )
+
+        def save(n: int) -> float:
+            told = list(charges(numbers, saves, f"s{n}"))
+            return rate(saves, lambda: saving.save(told))
+
+        pairs = alternate(bench.pairs, lambda n: telling.rate(f"p{n}", commands), save)
         found.figure("against save()", unit="x", at_least=SAVE_AT_LEAST, **pairs.ratio)
         found.figure("bulk commands", unit="/s", **spread(pairs.ours))
         found.figure("save()", unit="/s", **spread(pairs.theirs))
