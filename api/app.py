@@ -1,6 +1,6 @@
 """The HTTP application: routes put together, and every framework error turned into a problem."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -10,7 +10,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.edge import EXPECTED, Edge, answer
-from api.operations import Operation, routes
+from api.operations import Operation, direct, routes
 from api.reads import SummaryReader
 from api.routes.account_events import account_event_operation
 from api.routes.accounts import account_operations
@@ -36,7 +36,8 @@ TITLE = "billing-ledger"
 
 def create_app(doors: Doors) -> ASGIApp:
     """The application that serves the regions of these doors."""
-    return Edge(Shortcut(summary_route(_summaries(doors)), framework(doors)))
+    commands = [direct(one) for one in command_operations(doors.regions)]
+    return Edge(Shortcut([summary_route(_summaries(doors)), *commands], framework(doors)))
 
 
 def framework(doors: Doors) -> FastAPI:
@@ -91,17 +92,29 @@ def _summaries(doors: Doors) -> dict[str, SummaryReader]:
 
 
 class Shortcut:
-    """Takes one route's requests past the framework's layers, which cost more than the read."""
+    """Takes the requests of some routes past the framework's layers, which cost more than they do.
 
-    def __init__(self, route: Route, rest: ASGIApp) -> None:
-        self._route = route
+    A route is found by its method and the last part of its path, which must be a fixed one.
+    """
+
+    def __init__(self, routes: Sequence[Route], rest: ASGIApp) -> None:
         self._rest = rest
+        self._routes: dict[tuple[str, str], list[Route]] = {}
+        for route in routes:
+            assert not route.path.endswith("}"), route.path
+            for method in route.methods or ():
+                self._routes.setdefault((method, _last_part(route.path)), []).append(route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            match, found = self._route.matches(scope)
-            if match is Match.FULL:
-                scope.update(found)
-                await self._route.app(scope, receive, send)
-                return
+            for route in self._routes.get((scope["method"], _last_part(scope["path"])), ()):
+                match, found = route.matches(scope)
+                if match is Match.FULL:
+                    scope.update(found)
+                    await route.app(scope, receive, send)
+                    return
         await self._rest(scope, receive, send)
+
+
+def _last_part(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -10,7 +10,8 @@ from eventsourcing.persistence import InterfaceError, OperationalError
 
 from api import metrics
 from api.cursors import CursorKey
-from api.database import DatabaseUnavailable, LinePool
+from api.database import DatabaseUnavailable, Line, LinePool
+from api.entrance import Entrance
 from api.feed import Feed
 from api.heads import HeadWatch
 from api.reads import SummaryReader
@@ -24,6 +25,7 @@ from ledger.store.outcomes import Outcome
 from ledger.store.roles import READER
 
 READING_LINES = 4
+ENTRANCE_LINES = 1
 KEEPING_LINES = 1
 SIGNING_LINES = 1
 FEED_LINES = 2
@@ -55,6 +57,9 @@ class RegionDoor:
         self.summaries = summaries
         self.reading = LinePool(database.service_url, READER, READING_LINES)
         self.keeping = LinePool(database.service_url, REGISTRAR, KEEPING_LINES)
+        self.entrance = Entrance(
+            [Line(database.service_url, READER) for _ in range(ENTRANCE_LINES)]
+        )
         self.signing = LinePool(database.service_url, SIGN_IN, SIGNING_LINES)
         self.cursor_key = CursorKey(self.reading)
         self.feed = Feed(database.region.code, LinePool(database.service_url, READER, FEED_LINES))
@@ -97,6 +102,7 @@ class RegionDoor:
             await asyncio.to_thread(self._ledger.close)
         await self.summaries.close()
         await self.reading.close()
+        await self.entrance.close()
         await self.keeping.close()
         await self.signing.close()
         await self.watch.close()

@@ -7,6 +7,14 @@ FROM access.enter(
     %(roles)b::text[], %(scope)s::text, %(token_sha256)b::bytea, %(lane)b::int, %(account_id)b::uuid
 ) AS e;
 
+-- name: enter_many
+-- The same for many, by place; nothing is set.
+SELECT e.n, e.verdict, e.role, e.principal_id, e.currency
+FROM access.enter_many(
+    %(roles)b::text[], %(scopes)b::text[], %(tokens)b::bytea[], %(lanes)b::int[],
+    %(account_ids)b::uuid[]
+) AS e;
+
 -- name: currencies
 -- The currencies of accounts that exist, by place.
 SELECT c.n, c.currency FROM access.currencies(%(lanes)b::int[], %(account_ids)b::uuid[]) AS c;

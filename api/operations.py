@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import Match, Route
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.parameters import Parameter
 from api.security.scope import Permission
@@ -84,6 +84,22 @@ class TemplateRoute(Route):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         match, found = super().matches(scope)
         return match, {**found, "template": self.path}
+
+
+class Direct:
+    """Answers the requests of one operation without the framework between."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._handle(Request(scope, receive))
+        await response(scope, receive, send)
+
+
+def direct(operation: Operation) -> TemplateRoute:
+    """The operation's route for requests that are to pass the framework by."""
+    return TemplateRoute(operation.path, Direct(operation.handle), methods=[operation.method])
 
 
 def routes(operations: Sequence[Operation]) -> list[Route]:

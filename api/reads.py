@@ -4,7 +4,6 @@ That function checks every token and grant, sets the transaction's scope and rea
 token fails on the very next request without a second round trip.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
@@ -13,15 +12,11 @@ from uuid import UUID
 import msgspec
 
 from api.database import Line
-from api.problems import Problem
+from api.gathering import Gathering
 from api.security.scope import READ_ACCOUNT
 from api.settings import Region
 from ledger.store.sql import load
 
-BATCH_MAX = 128
-WAITING_MAX = 4_096
-"""Requests that may wait for a line: past that, whoever asks is better told to come back."""
-RETRY_AFTER_S = 1
 _SQL = load("api", "reads.sql")
 
 
@@ -86,58 +81,20 @@ class SummaryReader:
 
     def __init__(self, region: Region, lines: Sequence[Line]) -> None:
         self.region = region
-        self._lines = lines
-        self._idle = list(lines)
-        self._waiting: list[tuple[Asked, asyncio.Future[Row]]] = []
-        self._due = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._gathering = Gathering(lines, _answers)
 
     async def read(self, asked: Asked) -> Row:
         """The answer to one request; raises DatabaseUnavailable, and Problem when too many wait."""
-        if len(self._waiting) >= WAITING_MAX:
-            wait = {"Retry-After": str(RETRY_AFTER_S)}
-            raise Problem("overloaded", "too many reads at once", headers=wait)
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Row] = loop.create_future()
-        self._waiting.append((asked, answer))
-        if not self._due:
-            self._due = True
-            loop.call_soon(self._start)  # after every request that is ready to ask has asked
-        return await answer
+        return await self._gathering.ask(asked)
 
     async def close(self) -> None:
         """What was asked is answered, and no connection is left."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks)
-        for line in self._lines:
-            await line.close()
+        await self._gathering.close()
 
-    def _start(self) -> None:
-        """Gives what waits to the idle lines."""
-        self._due = False
-        while self._waiting and self._idle:
-            batch = self._waiting[:BATCH_MAX]
-            del self._waiting[:BATCH_MAX]
-            task = asyncio.ensure_future(self._answer(self._idle.pop(), batch))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, line: Line, batch: list[tuple[Asked, asyncio.Future[Row]]]) -> None:
-        try:
-            rows = await line.rows(_SQL["summaries"], _arrays([asked for asked, _ in batch]))
-            assert len(rows) == len(batch), (len(rows), len(batch))
-            for values in rows:
-                row = Row(*values)
-                answer = batch[row.n - 1][1]
-                if not answer.done():  # whoever asked may have gone
-                    answer.set_result(row)
-        except Exception as fault:  # noqa: BLE001 # every asker gets it, and the edge logs it
-            for _, answer in batch:
-                if not answer.done():
-                    answer.set_exception(fault)
-        finally:
-            self._idle.append(line)
-            self._start()
+async def _answers(line: Line, asked: list[Asked]) -> list[Row]:
+    rows = [Row(*values) for values in await line.rows(_SQL["summaries"], _arrays(asked))]
+    return sorted(rows, key=lambda row: row.n)
 
 
 def _arrays(asked: list[Asked]) -> list[Any]:

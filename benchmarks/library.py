@@ -16,9 +16,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from api.wiring import Database
 from benchmarks.told import Charged
+from ledger.store import arrays
 from ledger.store.mapper import EventMapper
 from ledger.store.recorder import EventAt
-from projections import arrays
 from projections.model import At, Connection
 from projections.receivables import RECEIVABLES
 

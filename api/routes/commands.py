@@ -14,7 +14,7 @@ from api import parameters, refusals
 from api.account_reads import ACCOUNT
 from api.body import read_object
 from api.doors import RegionDoor
-from api.entering import Entered, Place, bearer, enter, place
+from api.entering import Entered, Place, bearer, place
 from api.operations import Header, Operation
 from api.problems import FieldError, Problem, problem_of
 from api.replies import Done, done
@@ -184,7 +184,7 @@ class CommandEndpoint:
         today = door.today()
         opens = self._route.type == "open_account"
         at = None if opens else place(region, request.path_params["account_number"])
-        entered = await enter(door.reading, self._route.permission, token, at)
+        entered = await door.entrance.enter(self._route.permission, token, at)
         found = parameters.parsed(request.scope["query_string"], _PARAMETERS)
         key = idempotency_key(request)
         if_settings = _if_settings(request) if self._route.type == "change_settings" else None

@@ -1,0 +1,77 @@
+"""Questions of one turn of the event loop asked together: one round trip for all that wait."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from api.database import Line
+from api.problems import Problem
+
+BATCH_MAX = 128
+WAITING_MAX = 4_096
+"""Questions that may wait for a line: past that, whoever asks is better told to come back."""
+RETRY_AFTER_S = 1
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+class Gathering(Generic[Q, A]):
+    """Puts questions over a few lines; `answers` gives a batch's, in order.
+
+    A batch is as large as what waits when a line is free, so nobody waits for others to ask.
+    """
+
+    def __init__(
+        self, lines: Sequence[Line], answers: Callable[[Line, list[Q]], Awaitable[list[A]]]
+    ) -> None:
+        self._lines = lines
+        self._answers = answers
+        self._idle = list(lines)
+        self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
+        self._due = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def ask(self, question: Q) -> A:
+        """The answer; raises what `answers` does, and Problem when too many wait."""
+        if len(self._waiting) >= WAITING_MAX:
+            wait = {"Retry-After": str(RETRY_AFTER_S)}
+            raise Problem("overloaded", "too many requests at once", headers=wait)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[A] = loop.create_future()
+        self._waiting.append((question, answer))
+        if not self._due:
+            self._due = True
+            loop.call_soon(self._start)  # after every request that is ready to ask has asked
+        return await answer
+
+    async def close(self) -> None:
+        """What was asked is answered, and no connection is left."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+        for line in self._lines:
+            await line.close()
+
+    def _start(self) -> None:
+        """Gives what waits to the idle lines."""
+        self._due = False
+        while self._waiting and self._idle:
+            batch = self._waiting[:BATCH_MAX]
+            del self._waiting[:BATCH_MAX]
+            task = asyncio.ensure_future(self._answer(self._idle.pop(), batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, line: Line, batch: list[tuple[Q, asyncio.Future[A]]]) -> None:
+        try:
+            found = await self._answers(line, [question for question, _ in batch])
+            for (_, answer), one in zip(batch, found, strict=True):
+                if not answer.done():  # whoever asked may have gone
+                    answer.set_result(one)
+        except Exception as fault:  # noqa: BLE001 # every asker gets it, and the edge logs it
+            for _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(fault)
+        finally:
+            self._idle.append(line)
+            self._start()
