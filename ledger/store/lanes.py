@@ -1,6 +1,7 @@
 """Lanes: the serial commit domains of the log; an account lives in one, fixed for ever."""
 
 import zlib
+from functools import lru_cache
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 LANES = 64
@@ -9,9 +10,14 @@ LANES = 64
 
 def account_id(region: str, account_number: str) -> UUID:
     """The id of an account, made from its region's code and its number."""
-    return uuid5(uuid5(NAMESPACE_URL, f"billing-ledger:{region}"), account_number)
+    return uuid5(_namespace(region), account_number)
 
 
 def lane_of(account_id: UUID) -> int:
     """The lane of an account, 0 to 63."""
     return zlib.crc32(account_id.bytes) % LANES
+
+
+@lru_cache
+def _namespace(region: str) -> UUID:
+    return uuid5(NAMESPACE_URL, f"billing-ledger:{region}")
