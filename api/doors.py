@@ -14,6 +14,7 @@ from api.database import DatabaseUnavailable, Line, LinePool
 from api.entrance import Entrance
 from api.feed import Feed
 from api.heads import HeadWatch
+from api.problems import Problem
 from api.reads import SummaryReader
 from api.regions import Region
 from api.security.roles import REGISTRAR, SIGN_IN
@@ -30,6 +31,11 @@ KEEPING_LINES = 1
 SIGNING_LINES = 1
 FEED_LINES = 2
 """Of their own: who catches up on years of events does not keep account reads waiting."""
+
+
+COMMANDS_MAX = 128
+"""Single commands of a region under way in a process: some tenths of a second of work."""
+RETRY_AFTER_S = 1
 
 
 class Reachable(Protocol):
@@ -67,11 +73,31 @@ class RegionDoor:
         self._database = database
         self._zone = ZoneInfo(database.region.zone)
         self._ledger: Ledger | None = None
+        self._commands = 0
         self._opening = asyncio.Lock()
 
     def today(self) -> date:
         """The region's business day, by this machine's clock: to be asked once a request."""
         return datetime.now(self._zone).date()
+
+    def refuse_if_busy(self) -> None:
+        """Raises Problem while as many single commands are being done as may be at once.
+
+        More would only wait longer: whoever comes is told at once to come back.
+        """
+        if self._commands >= COMMANDS_MAX:
+            wait = {"Retry-After": str(RETRY_AFTER_S)}
+            raise Problem("overloaded", "too many commands at once: try again", headers=wait)
+
+    async def handle_one(self, request: Request) -> Outcome:
+        """As `handle`, for a command that came alone; raises Problem when too many do."""
+        self.refuse_if_busy()
+        self._commands += 1
+        try:
+            [outcome] = await self.handle([request])
+        finally:
+            self._commands -= 1
+        return outcome
 
     async def handle(self, requests: Sequence[Request]) -> list[Outcome]:
         """The outcomes of requests; raises StoreUnavailable, LedgerClosed, DatabaseUnavailable.

@@ -181,6 +181,7 @@ class CommandEndpoint:
     async def __call__(self, request: Request) -> Response:
         region, token = bearer(request.headers.get("authorization", ""), self._doors.__contains__)
         door = self._doors[region]
+        door.refuse_if_busy()
         today = door.today()
         opens = self._route.type == "open_account"
         at = None if opens else place(region, request.path_params["account_number"])
@@ -221,7 +222,7 @@ class CommandEndpoint:
             raise fault.problem from None
 
     async def _outcome(self, door: RegionDoor, asked: c.Request) -> Accepted:
-        [outcome] = await door.handle([asked])
+        outcome = await door.handle_one(asked)
         if isinstance(outcome, Refused):
             raise problem_of(outcome.refusal)
         return outcome
