@@ -80,6 +80,7 @@ def _by_events(bench: Bench, database: Database, model: Model, found: Found) -> 
             if count == others[0]:
                 found.figure(f"charge at {small:,} events", unit="ms", **spread(pairs.theirs))
             found.figure(f"charge at {count:,} events", unit="ms", **spread(pairs.ours))
+            found.figure(f"against {small:,} events", unit="x time", **pairs.ratio)
 
 
 def _bytes(database: Database, found: Found) -> None:
