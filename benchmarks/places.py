@@ -1,5 +1,6 @@
 """Where the benchmarks work: databases of their own, on an embedded server or on one given."""
 
+import contextlib
 import secrets
 import shutil
 import tempfile
@@ -104,16 +105,28 @@ def place(url: str | None, postgres: Path | None) -> Iterator[Place]:
 
 @contextmanager
 def _service_login(url: str) -> Iterator[str]:
-    """The address as a login made for this run: the service refuses to work as an owner."""
+    """The address as a login made for this run: the service refuses to work as an owner.
+
+    Afterwards the server has the roles that it had. Roles that migrations made for the first time
+    would else be this run's, and whoever owns a ledger there later could not grant them.
+    """
     name, password = f"{PREFIX}_{secrets.token_hex(4)}", secrets.token_urlsafe(16)
     names = {"login": sql.Identifier(name), "password": sql.Literal(password)}
     with psycopg.connect(url, autocommit=True) as connection:
+        before = _roles(connection)
         connection.execute(sql.SQL(_SQL["make_login"].decode()).format(**names))
         try:
             parts = {**conninfo_to_dict(url), "user": name, "password": password}
             yield _url_of(parts, str(parts["dbname"]))
         finally:
-            connection.execute(sql.SQL(_SQL["drop_login"].decode()).format(**names))
+            for role in _roles(connection) - before:
+                drop = sql.SQL(_SQL["drop_role"].decode()).format(role=sql.Identifier(role))
+                with contextlib.suppress(psycopg.errors.DependentObjectsStillExist):
+                    connection.execute(drop)  # but those that somebody else uses by now
+
+
+def _roles(connection: psycopg.Connection[tuple[object, ...]]) -> set[str]:
+    return {str(role) for (role,) in connection.execute(_SQL["roles"]).fetchall()}
 
 
 def _url(url: str, database: str) -> str:

@@ -12,9 +12,13 @@ DROP DATABASE {database} WITH (FORCE);
 -- The login that serves.
 CREATE ROLE {login} LOGIN PASSWORD {password};
 
--- name: drop_login
--- The login is gone.
-DROP ROLE {login};
+-- name: drop_role
+-- The role is gone.
+DROP ROLE {role};
+
+-- name: roles
+-- Every role of the server.
+SELECT rolname FROM pg_roles ORDER BY rolname;
 
 -- name: choose
 -- Sessions in the database look rows up by key, as the follower's do, in the views' schema first.

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,7 +14,7 @@ import pytest
 
 from api.cli import bench as command
 from api.cli import main
-from api.embedded import EmbeddedServer
+from api.embedded import EmbeddedServer, start
 from api.wiring import Database
 from benchmarks import registry
 from benchmarks.bench import Bench
@@ -24,6 +26,7 @@ from benchmarks.results import Found, result
 from benchmarks.rows import bulk
 from benchmarks.told import Charged, Invoiced, Opened, Paid
 from tests.api.serving import run
+from tests.conftest import server_directory
 
 ROWS = "bulk-copy,http"
 TINY = ("--scale", "0.02", "--pairs", "2", "--seconds", "0.1")
@@ -34,10 +37,19 @@ PIECES = (
 )
 
 
-def test_what_is_reported(server: EmbeddedServer, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def own_server(testrun_uid: str) -> Iterator[EmbeddedServer]:
+    """A server of these tests alone: roles are the whole server's, and here come and go."""
+    directory = server_directory(f"bench-{testrun_uid}-{os.getpid()}")
+    with start(directory) as running:
+        yield running
+    shutil.rmtree(directory)
+
+
+def test_what_is_reported(own_server: EmbeddedServer, tmp_path: Path) -> None:
     """The JSON has the machine's facts, and each row's figures with aims and spreads; none is void."""
     file = tmp_path / "bench.json"
-    done = run({}, "bench", "--rows", ROWS, *TINY, "--json", file, "--url", server.admin_url())
+    done = run({}, "bench", "--rows", ROWS, *TINY, "--json", file, "--url", own_server.admin_url())
     assert done.code in (0, 1), done  # as fast as this machine is just now
     report = json.loads(file.read_text())
     assert {"measured_at", "scale", "pairs", "seconds", "machine", "rows"} == report.keys()
@@ -55,31 +67,32 @@ def test_what_is_reported(server: EmbeddedServer, tmp_path: Path) -> None:
 
 
 def test_a_wrong_balance_makes_a_row_void(
-    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+    own_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One cent that an account has lost in the database voids the row: no aim is reached."""
     monkeypatch.setattr(bulk, "stored", lambda database: stored_after_a_theft(database))
-    found = measured_tiny(server, "bulk-copy")
+    found = measured_tiny(own_server, "bulk-copy")
     assert found.void is not None
     assert "write side: 1 of 40 accounts differ: B-0000007" in found.void
     assert result("bulk-copy", "", found, 0.0).reached is False
 
 
 def test_rows_that_were_not_written_make_a_row_void(
-    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+    own_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A baseline that leaves a table out is no baseline."""
     monkeypatch.setattr(bulk, "TABLES", ("event", "command_key", "account"))
-    found = measured_tiny(server, "bulk-copy")
+    found = measured_tiny(own_server, "bulk-copy")
     assert found.void is not None
     assert "by COPY the tables have" in found.void
 
 
-def test_nothing_is_left_behind(server: EmbeddedServer) -> None:
-    """Databases and the login of a run are gone when it ends, however it ends."""
+def test_nothing_is_left_behind(own_server: EmbeddedServer) -> None:
+    """Databases and roles of a run are gone when it ends, however it ends."""
+    before = roles_and_databases(own_server)
     with pytest.raises(ZeroDivisionError):
-        fail_in_a_database(server)
-    assert [] == named_like_ours(server)
+        fail_in_a_database(own_server)
+    assert before == roles_and_databases(own_server)
 
 
 def test_the_model_keeps_to_the_prose() -> None:
@@ -148,17 +161,16 @@ def test_without_the_package_it_is_said(
     assert "Traceback" not in said
 
 
-def fail_in_a_database(server: EmbeddedServer) -> None:
-    with place(server.admin_url(), None) as at, at.database():
-        assert 2 == len(named_like_ours(server))
+def fail_in_a_database(own_server: EmbeddedServer) -> None:
+    with place(own_server.admin_url(), None) as at, at.database():
         raise ZeroDivisionError
 
 
-def measured_tiny(server: EmbeddedServer, name: str) -> Found:
+def measured_tiny(own_server: EmbeddedServer, name: str) -> Found:
     """What a row finds at a tiny scale."""
     (row,) = (row for row in registry.ROWS if row.name == name)
     found = Found()
-    with place(server.admin_url(), None) as at:
+    with place(own_server.admin_url(), None) as at:
         row.measure(Bench(at, 0.02, 1, 0.1, lambda what, done, total: None), found)
     return found
 
@@ -182,12 +194,11 @@ def stored_after_a_theft(database: Database) -> dict[str, Owed]:
 bulk_stored = bulk.stored
 
 
-def named_like_ours(server: EmbeddedServer) -> list[object]:
-    """Databases and logins that benchmarks have made."""
-    with closing(psycopg.connect(server.admin_url(), autocommit=True)) as connection:
+def roles_and_databases(own_server: EmbeddedServer) -> list[object]:
+    """What the server holds that outlives a connection."""
+    with closing(psycopg.connect(own_server.admin_url(), autocommit=True)) as connection:
         return connection.execute(
-            "SELECT datname FROM pg_database WHERE datname LIKE 'billing_ledger_bench%'"
-            " UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE 'billing_ledger_bench%'"
+            "SELECT datname FROM pg_database UNION ALL SELECT rolname FROM pg_roles ORDER BY 1"
         ).fetchall()
 
 
