@@ -1,7 +1,7 @@
 """Counts the steps of the state machines and the examples of the properties, and fixes their seed.
 
 A pytest plugin: the seed stands in the header (HYPOTHESIS_SEED gives one), the counts in the
-summary, added up over all workers.
+summary, added up over all workers; below them the lines that tests have to tell.
 """
 
 import os
@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 SEED_NAME = "HYPOTHESIS_SEED"
 COUNTED: Counter[str] = Counter()
+LINES: list[str] = []
 STEPS, EXAMPLES = "machine steps", "property examples"
 
 
@@ -62,13 +63,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["counted"] = dict(COUNTED)
+        output["lines"] = LINES
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    COUNTED.update(getattr(node, "workeroutput", {}).get("counted", {}))
+    output = getattr(node, "workeroutput", {})
+    COUNTED.update(output.get("counted", {}))
+    LINES.extend(output.get("lines", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if COUNTED:
         terminalreporter.write_line(", ".join(f"{n}: {COUNTED[n]}" for n in (STEPS, EXAMPLES)))
+    for line in LINES:
+        terminalreporter.write_line(line)

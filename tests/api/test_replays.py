@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -50,14 +49,9 @@ def at(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         registrar.issue_token(TOKEN, "all", SCOPES)
         for role in ("finance", "auditor"):
             registrar.create(NewLogin(role=role, password=PASSWORD, client_id=role))
-    address = urlsplit(database.service_url)
-    assert address.hostname is not None
-    assert address.port is not None
-    proxy = CuttingProxy(address.hostname, address.port)
-    netloc = address.netloc.replace(f":{address.port}", f":{proxy.port}")
-    through = address._replace(netloc=netloc, query="sslmode=disable").geturl()
+    proxy = CuttingProxy(database.service_url)
     directory: Path = tmp_path_factory.mktemp("replays")
-    file = regions_file(directory, replace(database, service_url=through))
+    file = regions_file(directory, replace(database, service_url=proxy.url))
     try:
         with serving(environment_of(file), directory) as running:
             yield Place(running, database, proxy)

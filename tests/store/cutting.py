@@ -6,8 +6,9 @@ when the server says that it is ready for the next query.
 """
 
 import asyncio
-import threading
 from typing import Literal
+
+from tests.faults.proxying import Proxy, Reader, Writer
 
 Cut = Literal["before", "during", "after"]
 """Before the server hears of the append; while it works on it; after it committed, unheard."""
@@ -16,51 +17,17 @@ APPEND = b"ledger.append"
 READY = b"Z\x00\x00\x00\x05I"
 
 
-class CuttingProxy:
-    """Listens on a port of its own; `cut` names what happens to the next append, once."""
+class CuttingProxy(Proxy):
+    """`cut` names what happens to the next append, once."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self.cut: Cut | None = None
-        self.cuts = 0
-        self.port = 0
-        self._upstream = host, port
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        ready = threading.Event()
-        self._thread = threading.Thread(
-            target=lambda: self._loop.run_until_complete(self._serve(ready))
-        )
-        self._thread.start()
-        ready.wait(10)
+    cut: Cut | None = None
+    cuts = 0
 
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        self._loop.close()
-
-    async def _serve(self, ready: threading.Event) -> None:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        ready.set()
-        await self._stop.wait()
-        server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-        await asyncio.gather(
-            *(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True
-        )
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        upstream_reader, upstream_writer = await asyncio.open_connection(*self._upstream)
-        link = _Link(self, writer, upstream_writer)
-        try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(link.to_server(reader))
-                both.create_task(link.to_client(upstream_reader))
-        except* (ConnectionError, asyncio.IncompleteReadError):
-            pass  # either end is gone, by a cut or by itself
-        finally:
-            link.abort()
+    async def carry(self, client: tuple[Reader, Writer], server: tuple[Reader, Writer]) -> None:
+        link = _Link(self, client[1], server[1])
+        async with asyncio.TaskGroup() as both:
+            both.create_task(link.to_server(client[0]))
+            both.create_task(link.to_client(server[0]))
 
     def take(self, *wanted: Cut) -> Cut | None:
         """The cut to make now if it is one of the wanted; it is made once."""
@@ -75,20 +42,14 @@ class CuttingProxy:
 class _Link:
     """One connection through the proxy."""
 
-    def __init__(
-        self, proxy: CuttingProxy, client: asyncio.StreamWriter, server: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, proxy: CuttingProxy, client: Writer, server: Writer) -> None:
         self._proxy = proxy
         self._client = client
         self._server = server
         self._appends = set[bytes]()
         self._appending = False
 
-    def abort(self) -> None:
-        self._client.transport.abort()
-        self._server.transport.abort()
-
-    async def to_server(self, reader: asyncio.StreamReader) -> None:
+    async def to_server(self, reader: Reader) -> None:
         """Hands messages of the client on, one by one."""
         length = await reader.readexactly(4)  # the startup message has no type
         self._server.write(length + await reader.readexactly(int.from_bytes(length) - 4))
@@ -106,7 +67,7 @@ class _Link:
             if self._appending and head[:1] == b"S" and self._proxy.take("during"):
                 raise ConnectionAbortedError
 
-    async def to_client(self, reader: asyncio.StreamReader) -> None:
+    async def to_client(self, reader: Reader) -> None:
         """Hands bytes of the server on."""
         while data := await reader.read(65_536):
             if self._appending and data.endswith(READY):

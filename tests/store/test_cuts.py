@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import product
-from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -22,25 +21,16 @@ CUTS: tuple[Cut, ...] = ("before", "during", "after")
 @pytest.fixture
 def proxy(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[CuttingProxy]:
     monkeypatch.setattr(writer, "BACKOFF_S", 0.0005)
-    address = urlsplit(database.service_url)
-    assert address.hostname is not None
-    assert address.port is not None
-    cutting = CuttingProxy(address.hostname, address.port)
+    cutting = CuttingProxy(database.service_url)
     yield cutting
     cutting.close()
-
-
-def through(proxy: CuttingProxy, database: Database) -> Ledger:
-    address = urlsplit(database.service_url)
-    netloc = address.netloc.replace(f":{address.port}", f":{proxy.port}")
-    return Ledger(address._replace(netloc=netloc, query="sslmode=disable").geturl(), US.code)
 
 
 def faults(database: Database, proxy: CuttingProxy, cut: Cut, number: str) -> list[str]:
     """Sends a command of every kind, each with its append cut once; what went wrong, if anything."""
     wrong: list[str] = []
     book = Book()
-    ledger = through(proxy, database)
+    ledger = Ledger(proxy.url, US.code)
     try:
         for request in requests(number, every_command()):
             kind = type(request.command).__name__
