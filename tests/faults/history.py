@@ -122,7 +122,7 @@ def _dependencies(history: Sequence[Transaction], ends: Mapping[str, int]) -> li
     claimed = sorted((c.last, n) for c, n in ((history[n], n) for n in commands.values()) if c.last)
     for (_, before), (_, after) in pairwise(claimed):
         edges[before].add(after)
-    _add_real_time([n for n in commands.values()], history, edges)
+    _add_real_time(list(commands.values()), history, edges)
     by_client: dict[str, list[int]] = defaultdict(list)
     for n, transaction in enumerate(history):
         by_client[transaction.client].append(n)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 
 from tests import counting
 
@@ -20,23 +19,20 @@ def seed() -> int:
     return int(given) if given else random.SystemRandom().getrandbits(32)
 
 
-def tell(name: str, run_seed: int, counts: dict[str, Any], directory: Path) -> None:
-    """Writes what was counted to the directory of FAULT_RESULTS, else to the one given.
+def tell(
+    name: str, run_seed: int, counts: dict[str, Any], directory: Path, facts: object = None
+) -> None:
+    """Writes what was counted, and more facts if any, to the directory of FAULT_RESULTS, else to the
+    one given.
 
-    The line stands in the summary of the test run, also when the run passed.
+    The line of counts stands in the summary of the test run, also when the run passed.
     """
     named = os.environ.get(DIRECTORY)
     place = Path(named) if named else directory
     place.mkdir(parents=True, exist_ok=True)
-    told = {"run": name, "seed": run_seed, **counts}
+    told = {"run": name, "seed": run_seed, "counts": counts, "facts": facts}
     path = place / f"{name}-{run_seed}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(told, order="deterministic")))
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(told)))
     line = f"{name} (seed {run_seed}): " + ", ".join(f"{n} {v}" for n, v in counts.items())
     print(line)
     counting.LINES.append(line)
-
-
-def expect(condition: bool, says: str) -> None:
-    """Fails the run unless the condition holds; what was counted has been told before."""
-    if not condition:
-        pytest.fail(says, pytrace=False)
