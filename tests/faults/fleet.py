@@ -134,7 +134,7 @@ class Served:
 
     def _children(self) -> list[psutil.Process]:
         process, _ = self._family()
-        return [child for child in process.children() if "spawn_main" in _command(child)]
+        return [child for child in process.children() if "spawn_main" in command_of(child)]
 
     def _over(self, family: list[psutil.Process]) -> int:
         assert self._process is not None
@@ -236,7 +236,7 @@ class Fleet:
             children = postmaster.children() if postmaster else []
         except psutil.NoSuchProcess:
             return []
-        return [child for child in children if "billing_service" in _command(child)]
+        return [child for child in children if "billing_service" in command_of(child)]
 
     def answers(self) -> bool:
         """Whether the server takes connections."""
@@ -248,7 +248,8 @@ class Fleet:
         return True
 
 
-def _command(process: psutil.Process) -> str:
+def command_of(process: psutil.Process) -> str:
+    """Its command line, empty when it is gone."""
     try:
         return " ".join(process.cmdline())
     except (psutil.NoSuchProcess, psutil.ZombieProcess):

@@ -4,8 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from uuid import UUID
+
+import psycopg
 
 from ledger.book import Book
 from ledger.money import decimal_text
@@ -22,6 +26,7 @@ from tests.faults.history import Command, Figures, Transaction, anomalies
 from tests.projections.views import views_differ
 
 SETTLE_LIMIT_S = 60.0
+_KEYS = b"SELECT k.account_id, k.key, k.first_version, k.last_version FROM ledger.command_key AS k"
 
 
 @dataclass
@@ -69,6 +74,20 @@ class Judge:
         self.verdict.events = len(self._hashes)
         if broken is not None:
             self.verdict.note("anomalies", f"history breaks: {broken}")
+        self._keys()
+
+    def _keys(self) -> None:
+        """Every key was used once, for the events that name it, and no event is without one."""
+        used = defaultdict[tuple[UUID, str], list[tuple[int, int]]](list)
+        with psycopg.connect(acting_as(self._url, AUDITOR)) as connection:
+            for id, key, first, last in connection.execute(_KEYS):
+                used[id, key].append((first, last))
+        for number, recorded in self.recorded.items():
+            id = account_id("us", number)
+            for key, events in groupby(recorded, attrgetter("key")):
+                versions = [one.version for one in events]
+                if used[id, key] != [(versions[0], versions[-1])]:
+                    self.verdict.note("doubled", f"{number} {key}: {used[id, key]} for {versions}")
 
     def clients(self, history: Sequence[Transaction]) -> None:
         """What was acknowledged is stored, once; what was seen there has been, in one order."""

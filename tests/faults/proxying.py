@@ -71,8 +71,8 @@ class Proxy(ABC):
             return
         try:
             await self.carry((reader, writer), server)
-        except* (ConnectionError, asyncio.IncompleteReadError):
-            pass  # either end is gone, by a cut or by itself
+        except* (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # either end is gone, by a cut or by itself; or the proxy is closed
         finally:
             writer.transport.abort()
             server[1].transport.abort()
