@@ -1,4 +1,4 @@
-"""Every command sent again: after success, refusal and an unknown end, at once, altered, by others."""
+"""Every command sent again: after success, refusal and no answer, at once, altered, by others."""
 
 import json
 import socket
@@ -21,7 +21,6 @@ from tests.api.books import PASSWORD
 from tests.api.conftest import REGIONS, fresh_database, regions_file
 from tests.api.serving import Answer, Service, environment_of, eventually, serving
 from tests.api.steps import OPENING, STEPS, Step, charge, payment
-from tests.store.cutting import CuttingProxy
 
 TOKEN = "us." + "s" * 43
 AT_ONCE = 6
@@ -29,11 +28,10 @@ AT_ONCE = 6
 
 @dataclass
 class Place:
-    """A service whose way to its database can be cut, and that database reached directly."""
+    """A service and its database."""
 
     service: Service
     database: Database
-    proxy: CuttingProxy
 
     def events(self, account: str) -> int:
         """How many events the account has."""
@@ -49,14 +47,9 @@ def at(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         registrar.issue_token(TOKEN, "all", SCOPES)
         for role in ("finance", "auditor"):
             registrar.create(NewLogin(role=role, password=PASSWORD, client_id=role))
-    proxy = CuttingProxy(database.service_url)
     directory: Path = tmp_path_factory.mktemp("replays")
-    file = regions_file(directory, replace(database, service_url=proxy.url))
-    try:
-        with serving(environment_of(file), directory) as running:
-            yield Place(running, database, proxy)
-    finally:
-        proxy.close()
+    with serving(environment_of(regions_file(directory, database)), directory) as running:
+        yield Place(running, database)
 
 
 def fresh() -> str:
@@ -108,21 +101,6 @@ def test_at_once(at: Place) -> None:
             assert all(same(first[0], answer) for answer in answers)
             assert step.status == first[0].status
     assert first[0].json["version"] == at.events(account)
-
-
-@pytest.mark.parametrize("cut", ["before", "during", "after"])
-def test_after_a_connection_was_cut_around_the_commit(at: Place, cut: str) -> None:
-    """Whenever the database is lost, a command is done once, and sent again answered the same."""
-    account = fresh()
-    for n, step in enumerate(STEPS):
-        cuts = at.proxy.cuts
-        at.proxy.cut = cut  # type: ignore[assignment] # one of its words
-        first = step.send(at.service, TOKEN, account, f"k{n}")
-        again = step.send(at.service, TOKEN, account, f"k{n}")
-        assert cuts + 1 == at.proxy.cuts
-        assert step.status == first.status, (step, first)
-        assert same(first, again), (step, first, again)
-    assert first.json["version"] == at.events(account)
 
 
 def test_after_the_caller_left_without_an_answer(at: Place) -> None:
