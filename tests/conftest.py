@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 import uuid
 from collections import Counter
@@ -31,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """`needs(NAME)`: a folder named by that variable (in capitals), or else a program."""
+    """`needs(NAME)`: a folder named by that variable (in capitals), tmpfs, or else a program."""
     for mark in item.iter_markers("needs"):
         for name in mark.args:
             if not _is_there(name):
@@ -43,7 +44,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _is_there(name: str) -> bool:
     if name.isupper():
         return Path(os.environ.get(name) or "/nonexistent").is_dir()
+    if name == "tmpfs":
+        return _can_mount()
     return shutil.which(name) is not None
+
+
+def _can_mount() -> bool:
+    """Whether this process may mount small disks; root in a container often may not."""
+    if os.name == "nt" or os.geteuid() != 0 or shutil.which("mount") is None:
+        return False
+    with tempfile.TemporaryDirectory() as directory:
+        mounting = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", directory]
+        if subprocess.run(mounting, capture_output=True, check=False).returncode != 0:
+            return False
+        subprocess.run(["umount", directory], check=True)
+    return True
 
 
 @pytest.hookimpl(wrapper=True)

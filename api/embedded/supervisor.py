@@ -11,11 +11,14 @@ from pathlib import Path
 
 import psutil
 
+from api.embedded.binaries import CannotStart
 from api.embedded.cluster import Cluster
 from api.embedded.locks import DirectoryLocks
 
 PROGRAM = "api.embedded"  # __main__.py
 POLL_S = 0.25
+AGAIN_S = 2.0
+"""Between two tries to start a server that does not start: on a full disk, until there is room."""
 END_LIMIT_S = 10
 
 
@@ -53,8 +56,10 @@ def end_supervisor(directory: Path) -> None:
 def supervise(directory: Path, install: Path) -> None:
     """Returns when the server has no users left and is stopped, or another supervisor took over."""
     locks, cluster = DirectoryLocks(directory), Cluster(directory, install)
+    wait_s = POLL_S
     while True:
-        time.sleep(POLL_S)
+        time.sleep(wait_s)
+        wait_s = POLL_S
         if not directory.exists():
             return
         with locks.changing():
@@ -64,7 +69,10 @@ def supervise(directory: Path, install: Path) -> None:
                 cluster.stop()
                 _pid_file(directory).unlink()  # while `changing`: the next start makes a new one
                 return
-            cluster.ensure_running()
+            try:
+                cluster.ensure_running()
+            except (CannotStart, OSError):
+                wait_s = AGAIN_S  # PostgreSQL's own log says why, if there is room for it
 
 
 def _pid_file(directory: Path) -> Path:
