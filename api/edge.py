@@ -1,5 +1,6 @@
 """The outermost layer of HTTP: correlation ids, one answer for every fault, one line a request."""
 
+import asyncio
 import re
 import secrets
 import time
@@ -81,6 +82,12 @@ class Edge:
                 raise  # half an answer is out: the server must cut the connection
             if not status:
                 await answer(Request(scope), fault)(scope, receive, send_marked)
+        except asyncio.CancelledError:
+            # The process ends, and what it waited for took too long: done or not, nobody knows.
+            if status:
+                raise
+            late = StoreUnavailable("the service ends")
+            await answer(Request(scope), late)(scope, receive, send_marked)
         finally:
             _tell(scope, status, time.perf_counter() - started)
 

@@ -128,8 +128,8 @@ def run(
         thread.start()
         children.keep_alive(stopping)
     finally:
+        listening.close()  # a connection that no worker takes any more must not be made
         children.finish()
-        listening.close()
     if failed:
         raise failed[0]
 

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api import database as lines
 from api.app import create_app
@@ -38,6 +38,10 @@ from tests.conftest import server_directory
 US = TOKENS["us"]
 THREADS = 4
 CHARGES = 25
+ASKED: Scope = {
+    **{"type": "http", "http_version": "1.1", "method": "GET", "path": "/", "raw_path": b"/"},
+    **{"headers": [(b"host", b"x")], "query_string": b""},
+}
 
 
 @dataclass
@@ -212,6 +216,33 @@ def test_what_is_not_the_callers_fault_says_when_to_come_back(fault: Exception, 
     answer = TestClient(Edge(failing)).get("/")
     assert (answer.status_code, answer.json()["code"]) == (503, code)
     assert answer.headers["retry-after"].isdigit()
+
+
+def test_who_is_given_up_on_when_the_service_ends_is_told_to_try_again() -> None:
+    """A request that outlasts the draining is cancelled: 503, done or not, and never a 500."""
+    got: list[Message] = []
+    waits = asyncio.Event()
+
+    async def stuck(scope: Scope, receive: Receive, send: Send) -> None:
+        waits.set()
+        await asyncio.Event().wait()
+
+    async def ask() -> None:
+        async def send(message: Message) -> None:
+            got.append(message)
+
+        async def receive() -> Message:
+            return {"type": "http.disconnect"}
+
+        asked = asyncio.ensure_future(Edge(stuck)(dict(ASKED), receive, send))
+        await waits.wait()
+        asked.cancel()
+        await asked
+
+    asyncio.run(ask())
+    problem = json.loads(got[1]["body"])
+    assert (503, "database_unavailable") == (got[0]["status"], problem["code"])
+    assert "done or not" in problem["detail"]
 
 
 def test_a_slow_statement_is_broken_off(us: Database, monkeypatch: pytest.MonkeyPatch) -> None:
