@@ -39,8 +39,13 @@ US = TOKENS["us"]
 THREADS = 4
 CHARGES = 25
 ASKED: Scope = {
-    **{"type": "http", "http_version": "1.1", "method": "GET", "path": "/", "raw_path": b"/"},
-    **{"headers": [(b"host", b"x")], "query_string": b""},
+    "type": "http",
+    "http_version": "1.1",
+    "method": "GET",
+    "path": "/",
+    "raw_path": b"/",
+    "headers": [(b"host", b"x")],
+    "query_string": b"",
 }
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from api.embedded import EmbeddedServer, start
 from ledger.commands import Request
-from ledger.store import committer
+from ledger.store import writer
 from ledger.store.committer import Ledger
 from ledger.store.faults import StoreUnavailable
 from ledger.store.migrate import migrate
@@ -79,7 +79,7 @@ def test_a_full_disk_loses_nothing_and_passes(
 ) -> None:
     """Commands are unavailable while there is no room; with room the same commands are done, on the
     same ledger, and the server is back without anybody's help if it had gone."""
-    monkeypatch.setattr(committer, "BACKOFF_MAX_S", 0.05)
+    monkeypatch.setattr(writer, "BACKOFF_MAX_S", 0.05)
     with start(disk) as server, closing(Ledger(url_of(server), US.code)) as ledger:
         sent = requests(NUMBER, [opening(), *(charge(f"c{n}") for n in range(BATCH * BATCHES_MAX))])
         batches = [list(sent[n : n + BATCH]) for n in range(0, len(sent), BATCH)]

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from ledger.commands import AnyCommand, IssueInvoice
-from ledger.store import committer
+from ledger.store import writer
 from ledger.store.committer import Ledger
 from ledger.store.outcomes import Accepted
 from projections.follower import Follower
@@ -40,7 +40,7 @@ EVENTS = 5
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(committer, "BACKOFF_S", 0.0005)
+    monkeypatch.setattr(writer, "BACKOFF_S", 0.0005)
 
 
 @pytest.fixture
