@@ -9,7 +9,6 @@ import psycopg
 from psycopg import errors
 from psycopg.rows import TupleRow, dict_row, tuple_row
 
-from ledger.store.connection import CONNECT_TIMEOUT_S, TCP_TIMEOUT_MS
 from ledger.store.roles import acting_as
 
 STATEMENT_TIMEOUT = "10s"
@@ -124,8 +123,6 @@ class Line:
             self._connection = await psycopg.AsyncConnection.connect(
                 self._conninfo,
                 autocommit=True,
-                connect_timeout=CONNECT_TIMEOUT_S,
-                tcp_user_timeout=TCP_TIMEOUT_MS,
                 row_factory=tuple_row,
             )
         return self._connection

@@ -24,7 +24,6 @@ from ledger.errors import (
 )
 from ledger.month_end import Asked, key_of, period_of
 from ledger.store.committer import Ledger
-from ledger.store.connection import CONNECT_TIMEOUT_S, TCP_TIMEOUT_MS
 from ledger.store.roles import WRITER, acting_as
 from ledger.store.sql import load
 
@@ -185,8 +184,6 @@ class MonthEnds:
             self._connection = psycopg.connect(
                 self._conninfo,
                 autocommit=True,
-                connect_timeout=CONNECT_TIMEOUT_S,
-                tcp_user_timeout=TCP_TIMEOUT_MS,
             )
             self._connection.prepare_threshold = 0
         return self._connection

@@ -15,7 +15,6 @@ from uuid import UUID
 import psycopg
 
 from ledger.store import arrays
-from ledger.store.connection import CONNECT_TIMEOUT_S, TCP_TIMEOUT_MS
 from ledger.store.faults import Corrupt, message_of
 from ledger.store.lanes import LANES
 from ledger.store.mapper import EventMapper
@@ -273,8 +272,6 @@ class Follower:
             self._connection = psycopg.connect(
                 self._url,
                 autocommit=True,
-                connect_timeout=CONNECT_TIMEOUT_S,
-                tcp_user_timeout=TCP_TIMEOUT_MS,
             )
             self._connection.prepare_threshold = 0
             arrays.register(self._connection)

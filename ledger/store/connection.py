@@ -12,10 +12,6 @@ from psycopg.rows import DictRow, dict_row
 from ledger.store import arrays
 from ledger.store.faults import message_of
 
-CONNECT_TIMEOUT_S = 5
-TCP_TIMEOUT_MS = 15_000
-"""How long sent bytes may stay unacknowledged before the connection counts as lost."""
-
 _MEANS: tuple[tuple[type[psycopg.Error], type[Exception]], ...] = (
     (psycopg.InterfaceError, persistence.InterfaceError),
     (psycopg.OperationalError, persistence.OperationalError),
@@ -81,8 +77,6 @@ class OneConnection(PostgresDatastore):
                 self._conninfo,
                 autocommit=True,
                 row_factory=dict_row,
-                connect_timeout=CONNECT_TIMEOUT_S,
-                tcp_user_timeout=TCP_TIMEOUT_MS,
             )
             self._connection.prepare_threshold = 0
             arrays.register(self._connection)

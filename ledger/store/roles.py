@@ -18,6 +18,23 @@ RACES_MAX = 20
 RACE_WAIT_S = 0.05
 _INHERIT_FALSE_SINCE = 160_000
 
+CLIENT_NOTICES_LOSS = {
+    "connect_timeout": "5",  # s
+    "tcp_user_timeout": "15000",  # ms that sent bytes may stay unacknowledged
+    # A server that goes without a word once it has a statement owes nothing that could time out.
+    "keepalives_idle": "10",  # s
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
+"""A connection whose other end is silent counts as lost after half a minute at most."""
+SERVER_NOTICES_LOSS = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+}
+"""So the server ends the session, and lets go its locks, of a client that is gone without a word."""
+
 _SQL = load("ledger.store", "migrate.sql")
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -26,12 +43,14 @@ Connection = psycopg.Connection[tuple[object, ...]]
 def acting_as(url: str, role: str, **settings: str) -> str:
     """The connection string of `url` whose sessions act as a group role from the start.
 
-    `settings` are further settings of the sessions, such as statement_timeout="30s".
+    `settings` are further settings of the sessions, such as statement_timeout="30s". What `url`
+    itself says of timeouts stands.
     """
     parts = psycopg.conninfo.conninfo_to_dict(url)
-    chosen = {"role": role, **settings}
+    chosen = {"role": role, **SERVER_NOTICES_LOSS, **settings}
     options = [str(parts.get("options") or ""), *(f"-c {k}={v}" for k, v in chosen.items())]
-    return psycopg.conninfo.make_conninfo(url, options=" ".join(filter(None, options)))
+    unsaid = {k: v for k, v in CLIENT_NOTICES_LOSS.items() if k not in parts}
+    return psycopg.conninfo.make_conninfo(url, options=" ".join(filter(None, options)), **unsaid)
 
 
 def ensure_roles(connection: Connection) -> None:

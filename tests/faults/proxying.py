@@ -1,7 +1,10 @@
 """Proxies before PostgreSQL: a base that hands connections on, and one that makes them bad on demand."""
 
 import asyncio
+import ctypes
 import random
+import socket
+import struct
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -10,6 +13,8 @@ from urllib.parse import urlsplit
 
 READY_S_MAX = 10.0
 BYTES_MAX = 65_536
+SO_ATTACH_FILTER = 26
+"""Of Linux; the socket module does not name it."""
 
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
@@ -103,6 +108,24 @@ class AilingProxy(Proxy):
     def reset(self) -> None:
         """Every connection is cut now."""
         self._loop.call_soon_threadsafe(self._reset)
+
+    def lose(self) -> None:
+        """Every connection there is goes dead without a word: not even the kernel answers any more.
+
+        A filter that lets nothing in drops what either end sends before TCP sees it."""
+        done = threading.Event()
+        self._loop.call_soon_threadsafe(self._lose, done)
+        assert done.wait(READY_S_MAX)
+
+    def _lose(self, done: threading.Event) -> None:
+        nothing = ctypes.create_string_buffer(
+            struct.pack("HBBI", 0x06, 0, 0, 0)
+        )  # BPF_RET, 0 bytes
+        program = struct.pack("HL", 1, ctypes.addressof(nothing))
+        for writer in self._writers:
+            line: socket.socket = writer.get_extra_info("socket")
+            line.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+        done.set()
 
     def _reset(self) -> None:
         for writer in self._writers:
