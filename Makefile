@@ -2,6 +2,9 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+# How long the campaigns of faults go on in a soak, and where every run of the harness writes its results.
+SOAK_MINUTES ?= 60
+export SOAK_MINUTES
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := .venv/.installed
