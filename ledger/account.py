@@ -39,7 +39,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     `settings_version`: the version that last gave or changed settings, on whatever day they count.
     `billed_through` and `billed_version`: lines effective on or before the one, of versions up to
     the other, are billed, but for those in `freed`. `due_on` is the figure of that name.
-    The totals from `billed_minor` on are sums over all time, net of what was undone.
+    The totals from `billed_minor` on are sums over all time, net of what was undone, but for
+    `turnover_minor`: all that ever came into any total, undone or not (decision 0006), at most
+    AMOUNT_MINOR_MAX.
     """
 
     version: int = 0
@@ -71,6 +73,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     written_off_minor: int = 0
     refunded_minor: int = 0
     returned_minor: int = 0
+    turnover_minor: int = 0
 
     @property
     def balance_minor(self) -> int:

@@ -191,7 +191,7 @@ def add_unbilled(fold: Fold, effective_on: date, lines: Lines) -> None:
     kept = tuple(DayLines(day, days[day]) for day in sorted(days) if days[day].count)
     fold.put(UnbilledItem(id=id, seq=month.seq if month else fold.version, days=kept))
     fold.move("unbilled_minor", lines.total_minor)
-    fold.move("unbilled_lines", lines.count)
+    fold.move_lines(lines.count)
 
 
 def _with_day_ahead(account: Account, on: date, amount_minor: int) -> tuple[DayAmount, ...]:

@@ -37,7 +37,10 @@ class InvalidAmount(Refusal):
 @dataclass(eq=False, kw_only=True)
 class AmountOverflow(Refusal):
     code = "amount_overflow"
-    says = "{amount_minor} is beyond the 64 bits that amounts and their sums have: split it"
+    says = (
+        "{amount_minor} is beyond the 64 bits that an amount has, and the sum of all that an "
+        "account ever moves: split it, or use another account"
+    )
     amount_minor: str
 
 

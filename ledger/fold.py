@@ -17,8 +17,11 @@ from ledger.items import (
     SourceItem,
     source_ref,
 )
+from ledger.money import AMOUNT_MINOR_MAX
 from ledger.parts import Allocation, Undoing
 
+SIGNED_TOTAL = "unbilled_minor"
+"""The one total that may be below zero: credits for the next invoice can exceed the charges."""
 SEQ_PER_VERSION = 65_536
 """Allocations one event may hold: an allocation's order is version * this + its index."""
 
@@ -33,6 +36,7 @@ class Fold:
         self._account = account
         self._items = items
         self._moves: dict[str, int] = {}
+        self._turnover = 0
         self._fields: dict[str, object] = {"version": self.version}
         self._allocations = 0
 
@@ -44,7 +48,15 @@ class Fold:
     def account(self) -> Account:
         """The account as it has become."""
         totals = {name: getattr(self._account, name) + by for name, by in self._moves.items() if by}
-        return msgspec.structs.replace(self._account, **totals, **self._fields)
+        turnover_minor = min(self.turnover_minor, AMOUNT_MINOR_MAX)
+        return msgspec.structs.replace(
+            self._account, **totals, **self._fields, turnover_minor=turnover_minor
+        )
+
+    @property
+    def turnover_minor(self) -> int:
+        """The account's turnover with this event, be it beyond 64 bits."""
+        return self._account.turnover_minor + self._turnover
 
     def total(self, name: str) -> int:
         """A total of the account as it has become."""
@@ -56,8 +68,17 @@ class Fold:
         self._fields.update(fields)
 
     def move(self, name: str, amount_minor: int) -> None:
-        """Moves a total of the account."""
+        """Moves a total of the account, and its turnover with it.
+
+        What leaves a total that is never below zero has come into it before: it is counted once.
+        """
         self._moves[name] = self._moves.get(name, 0) + amount_minor
+        if amount_minor > 0 or name == SIGNED_TOTAL:
+            self._turnover += abs(amount_minor)
+
+    def move_lines(self, count: int) -> None:
+        """Moves the number of unbilled lines."""
+        self._moves["unbilled_lines"] = self._moves.get("unbilled_lines", 0) + count
 
     def find(self, kind: str, id: str) -> Item | None:
         """The item as it has become, or None when there is none."""

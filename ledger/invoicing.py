@@ -174,7 +174,7 @@ def evolve_issued(fold: Fold) -> None:
             )
         )
     fold.move("unbilled_minor", -event.lines.total_minor)
-    fold.move("unbilled_lines", -event.lines.count)
+    fold.move_lines(-event.lines.count)
     fold.move("billed_minor", event.total_minor)
     fold.move("credited_minor", event.carried_minor)
     before = fold.before

@@ -25,6 +25,7 @@ from ledger.parts import DebitItem
 from ledger.standing import Standing
 from tests.model import Figures, Model, Refused
 
+FIGURES = ("open", "unapplied", "unbilled", "pending", "flagged")
 LIMITS = {"amount_overflow", "too_many_ahead", "too_many_items"}
 
 
@@ -36,6 +37,8 @@ class Checked:
         self.again = Book()
         self.model = Model()
         self.moved: list[tuple[int, Movement]] = []
+        self.came = dict.fromkeys(FIGURES, 0)
+        self.went = dict.fromkeys(FIGURES, 0)
         self.accepted = self.refused = 0
 
     def handle(self, request: c.Request) -> bool:
@@ -65,7 +68,8 @@ class Checked:
     def _refused_alike(self, request: c.Request, refusal: Refusal) -> None:
         """The model refuses for that reason too; limits of size it does not know."""
         if refusal.code in LIMITS:
-            far = 2 * (self.model.gross + _size(request.command)) > AMOUNT_MINOR_MAX
+            moved = sum(self.came.values()) + sum(self.went.values())
+            far = 8 * (moved + _size(request.command)) > AMOUNT_MINOR_MAX
             assert far or refusal.code != "amount_overflow", refusal
             return
         version = self.model.version
@@ -83,8 +87,21 @@ class Checked:
             self.again.apply(read)
             version = len(self.again.events)
             self.moved += [(version, movement) for movement in movements(read)]
+            self._count(movements(read))
         assert self.again.account == self.book.account
         assert self.again.items == self.book.items
+
+    def _count(self, moved: list[Movement]) -> None:
+        """Adds an event's movements to what ever came into each figure, and what went out of it.
+
+        What one event moves of one item on one day is never seen apart.
+        """
+        sums: dict[tuple[str, str, date], int] = {}
+        for figure, item, on, amount in moved:
+            sums[figure, item, on] = sums.get((figure, item, on), 0) + amount
+        for (figure, _, _), amount in sums.items():
+            self.came[figure] += max(amount, 0)
+            self.went[figure] += max(-amount, 0)
 
     def check(self, today: date, days_back: int = 0, versions_back: int = 0) -> None:
         """Every invariant, live and at a day and version some way back."""
@@ -126,6 +143,18 @@ class Checked:
         assert account.unapplied_minor >= 0
         for minor in msgspec.structs.asdict(account).values():
             assert not isinstance(minor, int) or abs(minor) <= AMOUNT_MINOR_MAX
+        self.check_sums_fit()
+
+    def check_sums_fit(self) -> None:
+        """Whatever days and versions are summed over, 64 bits hold the sum, and a balance of two."""
+        assert self.book.account is not None
+        most = {figure: max(self.came[figure], self.went[figure]) for figure in FIGURES}
+        turnover_minor = self.book.account.turnover_minor
+        assert turnover_minor <= AMOUNT_MINOR_MAX
+        assert max(most.values()) <= turnover_minor
+        assert most["open"] + most["unapplied"] <= turnover_minor
+        if turnover_minor < AMOUNT_MINOR_MAX:  # a return at the limit goes on without it
+            assert sum(most.values()) <= turnover_minor
 
     def check_items(self) -> None:
         """Every item is the model's; no allocation exceeds its source or its invoice."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, seed
 from hypothesis.stateful import run_state_machine_as_test
 
-from ledger import allocation, disputes, events
+from ledger import allocation, deciding, disputes, events
 from ledger import commands as c
 from ledger.book import Book
 from ledger.items import InvoiceItem, Item, Ref
@@ -97,6 +97,19 @@ def test_halves_that_go_to_even_are_caught(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(disputes, "rounded", half_even)
     with pytest.raises(CAUGHT):
         run_checked(*UPHELD)
+
+
+def test_an_unbounded_turnover_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bug: every total fits, so large charges may be posted and reversed over and over."""
+    over_and_over = [
+        asked
+        for n in range(9)
+        for asked in (examples.charge(f"C-{n}", 2**60), c.ReverseCharge(charge_id=f"C-{n}"))
+    ]
+    run_checked(examples.opening(), *over_and_over)
+    monkeypatch.setattr(deciding, "within_64_bits", lambda minor: minor)
+    with pytest.raises(CAUGHT):
+        run_checked(examples.opening(), *over_and_over)
 
 
 def test_a_dropped_event_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

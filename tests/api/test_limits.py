@@ -188,7 +188,7 @@ def test_text_is_composed(service: Service, account: str) -> None:
 
 
 def test_amounts_reach_64_bits_and_no_further(service: Service) -> None:
-    """The largest total is taken, billed, paid and read back; one cent more is amount_overflow."""
+    """The largest sum is taken and read back; one cent more, tax or not, is amount_overflow."""
     account = f"LARGE-{uuid.uuid4().hex[:8]}"
     assert opened(service, account).status == 201
     for _ in range(9):
@@ -207,17 +207,50 @@ def test_amounts_reach_64_bits_and_no_further(service: Service) -> None:
     assert last.status == 201
     whole = decimal_text(AMOUNT_MINOR_MAX, "USD")
     assert last.json["figures"]["current_activity"]["amount"] == whole
+    read = service.summary(account, US, Ledger_Position=last.headers["ledger-position"]).json
+    assert read["current_activity"]["amount"] == whole
     assert charged(service, account, "0.01").code == "amount_overflow"
-    billed = sent(service, f"/v1/accounts/{account}/invoices", b"{}")
-    assert billed.status == 201
-    assert billed.json["figures"]["balance"]["amount"] == whole
+
+
+def test_the_largest_amount_is_billed_and_paid_and_returned(service: Service) -> None:
+    """One life of it fits; its return is never refused, and what follows is: all reads answer."""
+    account = f"LIFE-{uuid.uuid4().hex[:8]}"
+    path = f"/v1/accounts/{account}"
+    assert opened(service, account).status == 201
+    assert charged(service, account, LARGEST).status == 201
+    billed = sent(service, f"{path}/invoices", b"{}")
+    assert (billed.status, billed.json["figures"]["balance"]["amount"]) == (201, LARGEST)
     read = service.summary(account, US, Ledger_Position=billed.headers["ledger-position"]).json
-    assert (read["balance"]["amount"], read["aging"]["current"]["amount"]) == (whole, whole)
+    assert (read["balance"]["amount"], read["aging"]["current"]["amount"]) == (LARGEST, LARGEST)
     paying = {"payment_id": "p", "pay": "total", "method": "card", "status": "processed"}
-    paid = sent(service, f"/v1/accounts/{account}/payments", json.dumps(paying).encode())
+    paid = sent(service, f"{path}/payments", json.dumps(paying).encode())
     assert (paid.status, paid.json["figures"]["balance"]["amount"]) == (201, "0.00")
-    read = service.summary(account, US, Ledger_Position=paid.headers["ledger-position"]).json
-    assert (read["balance"]["amount"], read["last_payment"]["amount"]["amount"]) == ("0.00", whole)
+    back = sent(service, f"{path}/payments/p/returned", b'{"reason": "NSF"}')
+    assert (back.status, back.json["figures"]["balance"]["amount"]) == (200, LARGEST)
+    assert charged(service, account, "0.01").code == "amount_overflow"
+    for moment in ("", "?at=" + back.headers["ledger-position"]):
+        position = back.headers["ledger-position"]
+        read = service.summary(account, US, moment, Ledger_Position=position).json
+        assert (read["balance"]["amount"], read["last_payment"]) == (LARGEST, None)
+
+
+def test_what_the_views_cannot_hold_is_refused(service: Service) -> None:
+    """Largest amounts posted and reversed on one day, again and again: what is accepted is read."""
+    account = f"OVER-{uuid.uuid4().hex[:8]}"
+    assert opened(service, account).status == 201
+
+    def charge(n: int) -> Answer:
+        return charged(service, account, LARGEST, charge_id=f"c-{n}", effective_on="2020-01-05")
+
+    answers = [charge(n) for n in range(9)]
+    reversal = f"/v1/accounts/{account}/charges/c-{{}}/reversal"
+    answers += [sent(service, reversal.format(n), b"{}") for n in range(9)]
+    answers += [charge(n) for n in range(9, 18)]
+    accepted = [answer for answer in answers if answer.status < 300]
+    position = accepted[-1].headers["ledger-position"]
+    assert 200 == service.summary(account, US, Ledger_Position=position).status
+    assert 9 == len(accepted)
+    assert {"amount_overflow"} == {answer.code for answer in answers[9:]}
 
 
 def test_one_amount_has_64_bits_in_every_currency(service: Service) -> None:

@@ -35,7 +35,6 @@ class Applying(Records):
     def book(self, at: Stamp, amount: int, why: str) -> None:
         """Counts an amount in the balance by events."""
         self.tally.append(Step(at.version, at.on, amount, why))
-        self.gross += abs(amount)
 
     def move(self, source: Source, at: Stamp, amount: int, why: str) -> None:
         if amount:

@@ -37,7 +37,6 @@ class Billing(Days):
         at = self.next_version(on)
         line = Line("charge", command.charge_id, at, amount, by_name(command.taxes))
         self.lines[command.charge_id] = line
-        self.gross += amount
 
     def reverse_charge(self, command: c.ReverseCharge, today: date) -> None:
         line = self.known(self.lines, command.charge_id, command, today)
@@ -103,7 +102,6 @@ class Billing(Days):
         if applies_to == "next_invoice":
             minus = tuple((name, -tax) for name, tax in taxes)
             credit.line = Line("credit", id, at, -amount, minus)
-            self.gross += amount
             return
         self.book(at, -amount, "credit")
         self.move(credit, at, amount, "issued")

@@ -68,7 +68,6 @@ class Records:
         self.disputes: dict[str, Dispute] = {}
         self.messages: set[str] = set()
         self.tally: list[Step] = []
-        self.gross = 0
 
     def sources(self) -> list[Source]:
         """Everything that money or credit can come from, oldest first."""

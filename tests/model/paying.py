@@ -45,7 +45,6 @@ class Paying(Days):
             submitted_on=on,
             invoice=command.invoice,
         )
-        self.gross += amount
         at = self.next_version(on)
         self.payments[payment.id] = payment
         payment.pending.append(Step(at.version, on, amount))
