@@ -107,10 +107,18 @@ class Deciding:
         if not isinstance(event, PaymentReturned):  # which is never refused
             within_64_bits(fold.turnover_minor)
         account = fold.account()
-        moved = any(isinstance(item, InvoiceItem) for item in fold.changed.values())
-        if moved or account.unapplied_minor != self.account.unapplied_minor:
+        opened = any(
+            isinstance(item, InvoiceItem) and self._opens_otherwise(item)
+            for item in fold.changed.values()
+        )
+        if opened or account.unapplied_minor != self.account.unapplied_minor:
             due_on = first_uncovered(account, fold.items(), self._known)
             account = msgspec.structs.replace(account, due_on=due_on)
         self.account = account
         self.changed.update(fold.changed)
         self.events.append(event)
+
+    def _opens_otherwise(self, invoice: InvoiceItem) -> bool:
+        """Whether the invoice is new, or another amount of it is open than was."""
+        before = self.find(*invoice.ref)
+        return not isinstance(before, InvoiceItem) or before.open_minor != invoice.open_minor

@@ -47,7 +47,7 @@ class InvoiceItem(Item, frozen=True, kw_only=True):
 
     total = open + live allocations + written off, unless cancelled. `flagged_minor` is what live
     disputes contest; of it min(open, flagged) is disputed. `reopened_on` is the latest day on
-    which its open amount grew.
+    which its open amount grew. `pending_minor` is what pending payments that name it promise.
     """
 
     KIND = "invoice"
@@ -65,6 +65,12 @@ class InvoiceItem(Item, frozen=True, kw_only=True):
     ranges: tuple[Range, ...] = ()
     carried_minor: int = 0
     cancelled: bool = False
+    pending_minor: int = 0
+
+    @property
+    def payable_minor(self) -> int:
+        """What paying the invoice in full pays: nobody pays twice what is on its way."""
+        return max(self.open_minor + self.written_off_minor - self.pending_minor, 0)
 
     @property
     def disputed_minor(self) -> int:

@@ -48,8 +48,9 @@ def needs_submit(
     if command.status == "processed":
         amount_minor = command.amount_minor or account.open_minor
         named = (command.invoice,) if command.invoice else ()
-        if command.pay == "invoice" and command.invoice:
-            amount_minor = _owed(known, command.invoice)
+        invoice = known.items.get(("invoice", command.invoice or ""))
+        if command.pay == "invoice" and isinstance(invoice, InvoiceItem):
+            amount_minor = invoice.payable_minor
         yield from needs_for_money(account, known, amount_minor, named)
 
 
@@ -89,21 +90,13 @@ def _amount_to_pay(deciding: Deciding, command: SubmitPayment) -> int:
         invoice = deciding.item(InvoiceItem, command.invoice)
         if invoice.cancelled:
             raise InvoiceIsCancelled(invoice=invoice.id)
-        owed = invoice.open_minor + invoice.written_off_minor
-        if not owed:
+        if not invoice.payable_minor:
             raise NothingToPay(what=f"invoice {invoice.id}")
-        return owed
+        return invoice.payable_minor
     payable = figures(deciding.account, deciding.today).payable_now_minor
     if not payable:
         raise NothingToPay(what=f"account {deciding.account.account_number}")
     return payable
-
-
-def _owed(known: Known, number: str) -> int:
-    invoice = known.items.get(("invoice", number))
-    if not isinstance(invoice, InvoiceItem):
-        return 0
-    return invoice.open_minor + invoice.written_off_minor
 
 
 def evolve_submitted(fold: Fold) -> None:
@@ -121,7 +114,19 @@ def evolve_submitted(fold: Fold) -> None:
             method=event.method,
         )
     )
-    fold.move("pending_minor", event.amount_minor)
+    _move_pending(fold, event.invoice, event.amount_minor)
+
+
+def _move_pending(fold: Fold, invoice: str | None, amount_minor: int) -> None:
+    """Moves what is pending of the account, and of the invoice that the payment names.
+
+    An item written before invoices had such a total may lack a payment that ends now.
+    """
+    fold.move("pending_minor", amount_minor)
+    if invoice is not None:
+        item = fold.invoice(invoice)
+        pending_minor = max(item.pending_minor + amount_minor, 0)
+        fold.put(msgspec.structs.replace(item, pending_minor=pending_minor))
 
 
 def needs_process(
@@ -170,9 +175,10 @@ def _pending(deciding: Deciding, payment_id: str) -> PaymentItem:
 def evolve_processed(fold: Fold) -> None:
     event = fold.event
     assert isinstance(event, PaymentProcessed)
+    payment = fold.payment(event.payment_id)
     fold.put(
         msgspec.structs.replace(
-            fold.payment(event.payment_id),
+            payment,
             seq=fold.version,
             status="processed",
             processed_on=event.effective_on,
@@ -180,7 +186,7 @@ def evolve_processed(fold: Fold) -> None:
             unapplied_minor=event.amount_minor,
         )
     )
-    fold.move("pending_minor", -event.submitted_minor)
+    _move_pending(fold, payment.invoice, -event.submitted_minor)
     fold.move("processed_minor", event.amount_minor)
 
 
@@ -188,6 +194,9 @@ def needs_fail(
     account: Account, known: Known, command: FailPayment, today: date
 ) -> Iterator[Query]:
     yield Named("payment", command.payment_id)
+    payment = known.items.get(("payment", command.payment_id))
+    if isinstance(payment, PaymentItem) and payment.invoice:
+        yield Named("invoice", payment.invoice)
 
 
 def decide_fail(deciding: Deciding, command: FailPayment) -> None:
@@ -206,8 +215,9 @@ def decide_fail(deciding: Deciding, command: FailPayment) -> None:
 def evolve_failed(fold: Fold) -> None:
     event = fold.event
     assert isinstance(event, PaymentFailed)
-    fold.put(msgspec.structs.replace(fold.payment(event.payment_id), status="failed"))
-    fold.move("pending_minor", -event.submitted_minor)
+    payment = fold.payment(event.payment_id)
+    fold.put(msgspec.structs.replace(payment, status="failed"))
+    _move_pending(fold, payment.invoice, -event.submitted_minor)
 
 
 def needs_unprocess(
@@ -218,7 +228,9 @@ def needs_unprocess(
     if isinstance(payment, PaymentItem):
         yield AllocationsOf(payment.source, payment.allocated_minor)
         allocations = (i for i in known.items.values() if isinstance(i, AllocationItem))
-        reopened = [a.invoice for a in allocations]
+        reopened = {a.invoice for a in allocations} | (
+            {payment.invoice} if payment.invoice else set()
+        )
         moved_minor = payment.allocated_minor + payment.unapplied_minor
         yield from needs_after_reopening(account, known, reopened, moved_minor)
 
@@ -258,7 +270,7 @@ def evolve_unprocessed(fold: Fold) -> None:
             freed_on=None,
         )
     )
-    fold.move("pending_minor", event.submitted_minor)
+    _move_pending(fold, payment.invoice, event.submitted_minor)
     fold.move("processed_minor", -event.amount_minor)
 
 

@@ -177,6 +177,7 @@ class Checked:
             ), invoice.id
             assert invoice.open_minor >= 0
             assert invoice.written_off_minor >= 0
+            assert self.model.promised(expected) == invoice.pending_minor
             assert expected.due_on == invoice.due_on
             assert expected.total == invoice.total_minor
             owed = 0 if invoice.cancelled else invoice.total_minor

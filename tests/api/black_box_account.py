@@ -91,6 +91,24 @@ class Account(Model):
         credit.reversed = True
         self.settle()
 
+    def reallocated(self, on: date, payment_id: str, targets: Any = ()) -> None:
+        self.received(payment_id)
+        source = self.sources[f"payment:{payment_id}"]
+        whole = source.free + sum(one.amount for one in source.paid)
+        if sum(one["amount"] for one in targets) > whole:
+            raise Refused("allocation_exceeds_payment")
+        for one in targets:
+            own = sum(a.amount for a in source.paid if a.invoice == one["invoice"])
+            owed = self.known(self.invoices, one["invoice"]).open + self.written_off(one["invoice"])
+            if one["amount"] > owed + own:
+                raise Refused("invoice_not_open")
+        self.take(source, whole)
+        source.free = whole
+        for one in targets:
+            rest = one["amount"] - self.put(source, one["invoice"], one["amount"])
+            self.recover(source, one["invoice"], rest)
+        self.settle()
+
     # Refunds, bad debt, disputes -------------------------------------------------------------
 
     def refund(

@@ -298,7 +298,8 @@ class Model:
         if pay == "total":
             amount = self.payable_now()
         elif pay == "invoice" and invoice is not None:
-            amount = self.invoices[invoice].open + self.written_off(invoice)
+            owed = self.invoices[invoice].open + self.written_off(invoice)
+            amount = max(0, owed - self.pending_payments(invoice))
         if not amount:
             raise Refused("nothing_to_pay")
         self.payments[payment_id] = Payment(amount, invoice)
@@ -371,30 +372,14 @@ class Model:
         payment.status, payment.processed = "pending", 0
         self.settle()
 
-    def reallocated(self, on: date, payment_id: str, targets: Any = ()) -> None:
-        self.received(payment_id)
-        source = self.sources[f"payment:{payment_id}"]
-        whole = source.free + sum(one.amount for one in source.paid)
-        if sum(one["amount"] for one in targets) > whole:
-            raise Refused("allocation_exceeds_payment")
-        for one in targets:
-            own = sum(a.amount for a in source.paid if a.invoice == one["invoice"])
-            owed = self.known(self.invoices, one["invoice"]).open + self.written_off(one["invoice"])
-            if one["amount"] > owed + own:
-                raise Refused("invoice_not_open")
-        self.take(source, whole)
-        source.free = whole
-        for one in targets:
-            rest = one["amount"] - self.put(source, one["invoice"], one["amount"])
-            self.recover(source, one["invoice"], rest)
-        self.settle()
-
     def balance(self) -> int:
         free = sum(one.free for one in self.sources.values())
         return sum(one.open for one in self.invoices.values()) - free
 
-    def pending_payments(self) -> int:
-        return sum(one.amount for one in self.payments.values() if one.status == "pending")
+    def pending_payments(self, invoice: str | None = None) -> int:
+        """Of all payments, or of those that name an invoice."""
+        pending = [one for one in self.payments.values() if one.status == "pending"]
+        return sum(one.amount for one in pending if invoice in (None, one.invoice))
 
     def payable_now(self) -> int:
         return max(0, max(0, self.balance()) - self.pending_payments())

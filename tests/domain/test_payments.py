@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from ledger import commands as c
@@ -28,6 +29,7 @@ from ledger.events import (
     PaymentSubmitted,
     PaymentUnprocessed,
 )
+from ledger.items import InvoiceItem
 from ledger.parts import Allocation, Undoing
 from tests.examples import TODAY, Given, billed, day, payment, refund, returned
 
@@ -93,6 +95,63 @@ def test_pay_an_invoice_is_what_is_open_of_it() -> None:
     submitted, processed = given.when(payment("Q", pay="invoice", invoice="M"))
     assert 50 == submitted.amount_minor
     assert (Allocation("payment:Q", "M", 50, TODAY),) == processed.allocations
+
+
+def test_an_invoice_is_not_paid_twice_while_a_payment_of_it_is_pending() -> None:
+    """What is on its way to it by name is not offered again; other money is no matter."""
+    given = owing()
+    in_full = payment("P", pay="invoice", invoice="N", status="pending")
+    given.ask(payment("O", 30, status="pending"))
+    given.ask(payment("M", 60, invoice="M", status="pending"))
+    (submitted,) = given.ask(in_full)
+    assert isinstance(submitted, PaymentSubmitted)
+    assert 100 == submitted.amount_minor
+    again = msgspec.structs.replace(in_full, payment_id="Q")
+    assert NothingToPay(what="invoice N") == given.when(again)
+
+
+@pytest.mark.parametrize(
+    ("ending", "left"),
+    [
+        ((c.FailPayment(payment_id="P", reason="no funds"),), 100),
+        ((c.ProcessPayment(payment_id="P", amount_minor=30),), 70),
+        ((c.ProcessPayment(payment_id="P"), c.UnprocessPayment(payment_id="P")), 60),
+        ((c.ProcessPayment(payment_id="P"), returned("P")), 100),
+    ],
+)
+def test_what_is_left_to_pay_of_an_invoice_follows_its_payments(
+    ending: tuple[c.Command, ...], left: int
+) -> None:
+    """A payment that names it counts as long as it is pending, for what was submitted."""
+    given = owing()
+    given.ask(payment("P", 40, invoice="N", status="pending"))
+    for asked in ending:
+        given.ask(asked)
+    (submitted, *_) = given.ask(payment("Q", pay="invoice", invoice="N"))
+    assert isinstance(submitted, PaymentSubmitted)
+    assert left == submitted.amount_minor
+
+
+def test_more_may_be_promised_than_an_invoice_has_open() -> None:
+    """An amount that the customer states is taken; in full, there is nothing left to pay."""
+    given = owing()
+    for n in range(3):
+        given.ask(payment(f"P-{n}", 60, invoice="N", status="pending"))
+    in_full = payment("Q", pay="invoice", invoice="N")
+    assert NothingToPay(what="invoice N") == given.when(in_full)
+
+
+def test_an_item_from_before_pending_amounts_were_kept_is_read() -> None:
+    """Without the field nothing is pending of it, and a payment that ends takes nothing away."""
+    given = owing()
+    given.ask(payment("P", 40, invoice="N", status="pending"))
+    stored = msgspec.json.decode(msgspec.json.encode(given.book.items["invoice", "N"]))
+    del stored["pending_minor"]
+    given.book.items["invoice", "N"] = msgspec.convert(stored, InvoiceItem, strict=False)
+    given.ask(c.FailPayment(payment_id="P", reason="no funds"))
+    (submitted, *_) = given.ask(payment("Q", pay="invoice", invoice="N"))
+    assert isinstance(submitted, PaymentSubmitted)
+    assert 100 == submitted.amount_minor
 
 
 def test_there_must_be_something_to_pay() -> None:

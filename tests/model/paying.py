@@ -33,7 +33,7 @@ class Paying(Days):
         if command.pay == "total":
             amount = self.figures(today).payable_now
         if command.pay == "invoice" and invoice is not None:
-            amount = invoice.open() + invoice.written_off()
+            amount = max(invoice.open() + invoice.written_off() - self.promised(invoice), 0)
         if amount == 0 and command.pay != "amount":
             why.add("nothing_to_pay")
         refuse(why)
@@ -50,6 +50,11 @@ class Paying(Days):
         payment.pending.append(Step(at.version, on, amount))
         if command.status == "processed":
             self._receive(payment, amount, self.next_version(on))
+
+    def promised(self, invoice: Invoice) -> int:
+        """What payments on their way are to pay of an invoice."""
+        named = (p for p in self.payments.values() if p.invoice == invoice.number)
+        return sum(payment.submitted for payment in named if payment.status == "pending")
 
     def process_payment(self, command: c.ProcessPayment, today: date) -> None:
         payment = self.known(self.payments, command.payment_id, command, today)
