@@ -21,6 +21,7 @@ from api.entering import (
     enter_reading,
     place,
     refuse,
+    refuse_never_given,
     unauthenticated,
 )
 from api.operations import Header, Operation
@@ -141,6 +142,8 @@ class AccountRead:
                 transaction, self._permission, token, at, moment, wanted[0] if wanted else None
             )
             if not _may_answer(entered, at, moment, wanted):
+                if wanted is not None and not waited:
+                    await refuse_never_given(transaction, entered.verdict, wanted)
                 return None
             if fault is not None:
                 raise fault
@@ -148,6 +151,7 @@ class AccountRead:
             return await self._answer(reading, if_none_match, key)
 
         deadline = time.monotonic() + BEHIND_S_MAX
+        waited = False
         while True:
             response = await door.reading.transact(read, frozen=moment.is_live)
             if response is not None:
@@ -155,6 +159,7 @@ class AccountRead:
             if time.monotonic() > deadline:
                 lane, reach = wanted or (at.lane, moment.at or 0)
                 raise ViewBehind(position=f"{lane}-{reach}")
+            waited = True
             await asyncio.sleep(BEHIND_POLL_S)
 
     async def _answer(self, reading: Reading, if_none_match: str | None, key: bytes) -> Response:

@@ -144,6 +144,21 @@ async def enter_reading(
     return EnteredReading(*row)
 
 
+async def refuse_never_given(database: Asks, verdict: str, wanted: tuple[int, int]) -> None:
+    """Raises the Problem (404, 422) of waiting for a position that no log has reached.
+
+    A command tells its position once its transaction is committed, which has moved the lane's
+    head too: what is past the head was told by nobody, and waiting for it leads to nothing.
+    """
+    lane, position = wanted
+    [(has_reached,)] = await database.rows(
+        _SQL["has_reached"], {"lane": lane, "position": position}
+    )
+    if not has_reached:
+        refuse(verdict)
+        raise Problem("position_unknown", f"no command was told the position {lane}-{position}")
+
+
 def refuse(verdict: str) -> None:
     """Raises the Problem of a verdict that lets nobody in."""
     match verdict:

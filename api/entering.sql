@@ -19,6 +19,10 @@ FROM access.enter_many(
 -- The currencies of accounts that exist, by place.
 SELECT c.n, c.currency FROM access.currencies(%(lanes)b::int[], %(account_ids)b::uuid[]) AS c;
 
+-- name: has_reached
+-- Whether a lane's log has reached a position.
+SELECT h.position >= %(position)b::bigint FROM ledger.lane_head AS h WHERE h.lane = %(lane)b;
+
 -- name: enter_reading
 -- As enter, with the moment of the views that is read.
 SELECT e.verdict, e.role, e.principal_id, e.currency, e.as_of_position, e."position", e.known_at,

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from api.database import Line
+from api.entering import refuse_never_given
 from api.gathering import Gathering
 from api.security.scope import READ_ACCOUNT
 from api.settings import Region
@@ -81,11 +82,16 @@ class SummaryReader:
 
     def __init__(self, region: Region, lines: Sequence[Line]) -> None:
         self.region = region
+        self._lines = lines
         self._gathering = Gathering(lines, _answers)
 
     async def read(self, asked: Asked) -> Row:
         """The answer to one request; raises DatabaseUnavailable, and Problem when too many wait."""
         return await self._gathering.ask(asked)
+
+    async def refuse_never_given(self, verdict: str, wanted: tuple[int, int]) -> None:
+        """As entering.refuse_never_given; raises DatabaseUnavailable too."""
+        await refuse_never_given(self._lines[0], verdict, wanted)
 
     async def close(self) -> None:
         """What was asked is answered, and no connection is left."""

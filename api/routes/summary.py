@@ -125,6 +125,7 @@ def _place(region: str, number: str) -> tuple[int, UUID]:
 async def _read(reader: SummaryReader, asked: Asked, wanted: tuple[int, int] | None) -> Row:
     """The row, once the views have reached what is wanted; raises the Problem or Refusal else."""
     deadline = time.monotonic() + BEHIND_S_MAX
+    waited = False
     while True:
         row = await reader.read(asked)
         has_reached = _has_reached(row, asked, wanted)
@@ -143,9 +144,12 @@ async def _read(reader: SummaryReader, asked: Asked, wanted: tuple[int, int] | N
                 raise PositionUnknown(position=f"{asked.lane}-{asked.at}")
         if row.verdict == "allowed" and has_reached:
             return row
+        if wanted is not None and not waited:
+            await reader.refuse_never_given(row.verdict, wanted)
         if time.monotonic() > deadline:
             lane, reach = wanted or (asked.lane, asked.at or 0)
             raise ViewBehind(position=f"{lane}-{reach}")
+        waited = True
         await asyncio.sleep(BEHIND_POLL_S)
 
 

@@ -77,7 +77,7 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Makes sense of what the document only says in words, where nothing is wrong on purpose."""
     _of_the_place(case)
     headers, query = case.headers or {}, case.query or {}
-    # A position that was never given out is waited for, and answered 503: the contract, no fault.
+    # A position that a command was told, so that there is something to answer.
     if _fits(_POSITION, headers.get("Ledger-Position")):
         headers["Ledger-Position"] = _position(case)
     if not _is_wrong(case, ParameterLocation.HEADER) and _fits(

@@ -1,12 +1,15 @@
 """The summary: equal to the fold of the events, at any two clocks, fresh, cached, and seen by few."""
 
 import threading
+import time
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
+from api.account_reads import BEHIND_S_MAX
 from api.wiring import Database
 from ledger.book import Book
 from ledger.history import as_of
@@ -202,13 +205,35 @@ def test_a_write_is_read_with_its_position(service: Service, us: Database) -> No
             assert elsewhere.status == 200
 
 
-def test_views_that_stay_behind_are_said_to_be(service: Service) -> None:
+def test_views_that_stay_behind_are_said_to_be(service: Service, us: Database) -> None:
     """What the views do not reach within a second is a 503, never an older truth."""
+    lane = lane_of(account_id("us", "LATE-1"))
+    with closing(us.ledger()) as ledger, closing(psycopg.connect(us.owner_url or "")) as held:
+        held.execute(b"SELECT FROM receivables.tracking WHERE lane = %s FOR UPDATE", (lane,))
+        [outcome] = ledger.handle_now(requests("LATE-1", us.today(), COMMANDS[:1]))
+        assert isinstance(outcome, Accepted), outcome
+        at = f"{lane}-{outcome.position}"
+        for path in ("/v1/accounts/A-1/summary", "/v1/accounts/A-1/charges"):
+            answer = service.ask(path, US, headers={"Ledger-Position": at})
+            assert (503, "view_behind") == (answer.status, answer.code)
+            assert answer.headers["retry-after"] == "1"
+        held.rollback()
+    assert service.summary("LATE-1", US, Ledger_Position=at).status == 200
+
+
+def test_a_position_that_no_command_was_told_is_not_waited_for(service: Service) -> None:
+    """Past the head of its lane it is refused at once; what is unknown to the asker stays unknown."""
     lane = lane_of(account_id("us", "A-1"))
-    for at in (f"{lane}-999999999", f"{(lane + 1) % 64}-999999999"):
-        answer = service.summary("A-1", US, Ledger_Position=at)
-        assert (503, "view_behind") == (answer.status, answer.code)
-        assert answer.headers["retry-after"] == "1"
+    past = (f"{lane}-999999999", f"{(lane + 1) % 64}-999999999")
+    for path in ("summary", "summary?effective_on=2020-03-01", "charges", "settings"):
+        for at in past:
+            for number, refused in (("A-1", "position_unknown"), ("no-such", "account_unknown")):
+                began = time.monotonic()
+                answer = service.ask(
+                    f"/v1/accounts/{number}/{path}", US, headers={"Ledger-Position": at}
+                )
+                assert refused == answer.code
+                assert time.monotonic() - began < BEHIND_S_MAX
     assert service.summary("A-1", US, Ledger_Position="x").code == "position_unknown"
 
 
