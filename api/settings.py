@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,7 @@ VARIABLES = (
     "DATABASE_URL",
     "DATABASE_OWNER_URL",
     "BILLING_LEDGER_SMTP_URL",
+    "FORWARDED_ALLOW_IPS",
 )
 """Every variable that is read as a setting; docs/settings.md describes each."""
 
@@ -70,6 +72,8 @@ class Settings:
     """TCP port on loopback for /metrics; None: nothing is counted."""
     metrics_port_is_set: bool
     """True when an operator relies on that very port."""
+    proxies: tuple[str, ...]
+    """Addresses and networks whose word counts for who is calling; `*` alone: anybody's."""
 
     def region(self, code: str) -> Region:
         """The region of that code; raises KeyError."""
@@ -95,6 +99,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         mail=_mail_server(found.get("BILLING_LEDGER_SMTP_URL")),
         metrics_port=_metrics_port(found.get("BILLING_LEDGER_METRICS_PORT", DEFAULT_METRICS_PORT)),
         metrics_port_is_set="BILLING_LEDGER_METRICS_PORT" in found,
+        proxies=_proxies(found.get("FORWARDED_ALLOW_IPS", "")),
     )
 
 
@@ -113,6 +118,19 @@ def _mail_server(url: str | None) -> MailServer | None:
 
 def _metrics_port(text: str) -> int | None:
     return None if text == METRICS_OFF else _port("BILLING_LEDGER_METRICS_PORT", text)
+
+
+def _proxies(text: str) -> tuple[str, ...]:
+    proxies = tuple(one.strip() for one in text.split(",")) if text else ()
+    if proxies == ("*",):
+        return proxies
+    for proxy in proxies:
+        try:
+            ip_network(proxy)
+        except ValueError:
+            reason = f"{proxy!r} is neither an address nor a network, nor is it all of `*`"
+            raise InvalidSetting("FORWARDED_ALLOW_IPS", text, reason) from None
+    return proxies
 
 
 def _conventional_data_directory(environment: Mapping[str, str]) -> Path:

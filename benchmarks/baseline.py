@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from api.body import read_object
 from api.serving import service
-from api.serving.worker import configuration
+from api.serving.worker import server_config
 from api.wire import command
 
 _encode = msgspec.json.Encoder().encode
@@ -41,7 +41,7 @@ def main() -> None:
     """Serves on the port given until told to stop."""
     listening = service.listen("127.0.0.1", int(sys.argv[1]))
     print("serving", flush=True)
-    uvicorn.Server(configuration(application())).run(sockets=[listening])
+    uvicorn.Server(server_config(application(), ())).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -49,6 +49,15 @@ def test_a_database_url_is_one_region() -> None:
     assert not settings.needs_embedded_server
 
 
+def test_proxies_are_addresses_and_networks_or_anybody() -> None:
+    """Nobody is trusted unless named; an asterisk alone is everybody."""
+    assert () == load({}).proxies
+    assert () == load({"FORWARDED_ALLOW_IPS": ""}).proxies
+    named = {"FORWARDED_ALLOW_IPS": "127.0.0.1, ::1,10.0.0.0/8"}
+    assert ("127.0.0.1", "::1", "10.0.0.0/8") == load(named).proxies
+    assert ("*",) == load({"FORWARDED_ALLOW_IPS": "*"}).proxies
+
+
 REGION = """
 [[region]]
 code = "us"
@@ -85,6 +94,9 @@ zone = "America/New_York"
             {"BILLING_LEDGER_SMTP_URL": "smtp://m?from=a"},
             "BILLING_LEDGER_SMTP_URL=smtp://m?from=a",
         ),
+        ({"FORWARDED_ALLOW_IPS": "proxy"}, "FORWARDED_ALLOW_IPS=proxy"),
+        ({"FORWARDED_ALLOW_IPS": "10.0.0.1,*"}, "FORWARDED_ALLOW_IPS=10.0.0.1,*"),
+        ({"FORWARDED_ALLOW_IPS": "10.0.0.1/8"}, "FORWARDED_ALLOW_IPS=10.0.0.1/8"),
         ({"BILLING_LEDGER_REGIONS": "/nowhere.toml"}, "BILLING_LEDGER_REGIONS=/nowhere.toml"),
     ],
 )

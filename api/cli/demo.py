@@ -10,7 +10,6 @@ import msgspec
 from api.cli.regional import add_json, fit_databases
 from api.cli.screen import Screen
 from api.cli.serve import add_workers
-from api.mail import MailServer
 from api.sample.customers import SAMPLE_REGIONS
 from api.sample_loading import Loaded, load_sample
 from api.serving import service
@@ -40,7 +39,7 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
         exposed(settings) as counts,
         fit_databases(settings) as databases,
     ):
-        _serve(databases, listening, given.workers, settings.mail, counts, stopping, screen)
+        _serve(databases, listening, given.workers, settings, counts, stopping, screen)
     return 0
 
 
@@ -48,7 +47,7 @@ def _serve(
     databases: tuple[Database, ...],
     listening: socket.socket,
     workers: int,
-    mail: MailServer | None,
+    settings: Settings,
     counts: Path | None,
     stopping: Event,
     screen: Screen,
@@ -68,8 +67,9 @@ def _serve(
         databases,
         listening,
         workers=workers,
-        mail=mail,
+        mail=settings.mail,
         counts=counts,
+        proxies=settings.proxies,
         stopping=stopping,
         meanwhile=meanwhile,
     )

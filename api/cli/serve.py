@@ -56,6 +56,7 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
             workers=given.workers,
             mail=settings.mail,
             counts=counts,
+            proxies=settings.proxies,
             stopping=stopping,
             meanwhile=meanwhile,
         )

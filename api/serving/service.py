@@ -93,13 +93,14 @@ def run(
     workers: int,
     mail: MailServer | None,
     counts: Path | None,
+    proxies: tuple[str, ...],
     stopping: threading.Event,
     meanwhile: Callable[[str], None],
 ) -> None:
     """Serves until `stopping` is set, then lets workers answer what they have and followers end.
 
     Without a mail server mails wait in the outbox. `counts` is where processes count what they do,
-    None for nowhere.
+    None for nowhere. `proxies` say who is calling, where they have been set to be trusted.
 
     `meanwhile` runs in a thread once the children run, and is given the address to ask at; what it
     raises ends the service and is raised again.
@@ -107,7 +108,10 @@ def run(
     host, port = listening.getsockname()[:2]
     children = Children(
         [
-            *(Work(f"worker-{n}", work, (databases, listening)) for n in range(1, workers + 1)),
+            *(
+                Work(f"worker-{n}", work, (databases, listening, proxies))
+                for n in range(1, workers + 1)
+            ),
             Work("follower", follow, (databases, mail, url_of(host, port))),
         ],
         counts,

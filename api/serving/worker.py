@@ -1,19 +1,23 @@
 """A worker: one event loop that serves every region on a socket it shares with the others."""
 
+from __future__ import annotations
+
 import socket
 from typing import TYPE_CHECKING
 
 from api.wiring import Database, Doors
 
 if TYPE_CHECKING:
+    import uvicorn
     from starlette.types import ASGIApp
-    from uvicorn import Config
 
 DRAIN_S_MAX = 10
 KEEP_ALIVE_S = 30
 
 
-def work(databases: tuple[Database, ...], listening: socket.socket) -> None:
+def work(
+    databases: tuple[Database, ...], listening: socket.socket, proxies: tuple[str, ...]
+) -> None:
     """Serves until told to stop by SIGTERM; requests under way are answered first, streams end."""
     # Not at the top: the parent, and every other command, only name this function, and would take
     # half as long again to start with the web framework loaded.
@@ -21,12 +25,15 @@ def work(databases: tuple[Database, ...], listening: socket.socket) -> None:
     from api.serving.draining import DrainingServer
 
     doors = Doors(databases)
-    config = configuration(create_app(doors))
+    config = server_config(create_app(doors), proxies)
     DrainingServer(config, doors.closing).run(sockets=[listening])
 
 
-def configuration(app: "ASGIApp") -> "Config":
-    """How an application is served; a baseline measured against the service is served alike."""
+def server_config(app: ASGIApp, proxies: tuple[str, ...]) -> uvicorn.Config:
+    """How an application is served; `proxies` are believed who calls, nobody else is.
+
+    A baseline measured against the service is served alike.
+    """
     import uvicorn
 
     from api.serving.protocol import BoundedProtocol
@@ -41,4 +48,6 @@ def configuration(app: "ASGIApp") -> "Config":
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=DRAIN_S_MAX,
+        # Unset, it would be read from the environment, and else be whoever calls on loopback.
+        forwarded_allow_ips=list(proxies),
     )

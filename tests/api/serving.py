@@ -184,10 +184,15 @@ def environment_of(regions: Path, **more: str) -> dict[str, str]:
     """What commands run with: the regions file, and nothing of the caller's settings.
 
     Services of tests run side by side: none is scraped unless a test gives it a port of its own.
+    Tests say who is calling as a proxy does.
     """
-    ours = ("BILLING_LEDGER_", "DATABASE_", "PORT", "PG")
+    ours = ("BILLING_LEDGER_", "DATABASE_", "PORT", "PG", "FORWARDED_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    ours_now = {"BILLING_LEDGER_REGIONS": str(regions), "BILLING_LEDGER_METRICS_PORT": "0"}
+    ours_now = {
+        "BILLING_LEDGER_REGIONS": str(regions),
+        "BILLING_LEDGER_METRICS_PORT": "0",
+        "FORWARDED_ALLOW_IPS": "127.0.0.1",
+    }
     return {**kept, **ours_now, **more}
 
 
