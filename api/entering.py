@@ -12,6 +12,7 @@ from api.database import Asks, Transaction
 from api.problems import Problem
 from api.security.scope import Permission
 from api.security.tokens import digest, region_of
+from ledger.ids import ID
 from ledger.store.lanes import account_id, lane_of
 from ledger.store.sql import load
 
@@ -19,8 +20,6 @@ PLACES_KEPT_MAX = 10_000
 # Nobody's: a number that no account can have is asked about all the same, so that whoever is not
 # signed in learns nothing from it.
 NO_ACCOUNT = UUID(int=0)
-_NUMBER_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-")
-_NUMBER_CHARS_MAX = 64
 
 _SQL = load("api", "entering.sql")
 
@@ -82,8 +81,7 @@ class EnteredReading(msgspec.Struct, frozen=True, array_like=True):
 @lru_cache(PLACES_KEPT_MAX)
 def place(region: str, number: str) -> Place:
     """Where an account of that number is, or would be."""
-    fits = 1 <= len(number) <= _NUMBER_CHARS_MAX and _NUMBER_CHARS.issuperset(number)
-    id = account_id(region, number) if fits else NO_ACCOUNT
+    id = account_id(region, number) if ID.fullmatch(number) else NO_ACCOUNT
     return Place(number, lane_of(id), id)
 
 

@@ -8,12 +8,12 @@ from urllib.parse import parse_qsl
 from api.moments import DAY_SCHEMA, INSTANT_SCHEMA, day, instant, position
 from api.problems import Problem, invalid_query
 from ledger.errors import PositionUnknown
+from ledger.ids import ID, ID_SAYS, INVOICE_ID, INVOICE_ID_SAYS
 
 PARAMETERS_MAX = 16
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
 TEXT_CHARS_MAX = 200
-_ID = re.compile(r"[A-Za-z0-9._:-]+", re.ASCII)
 WORDS_SCHEMA = {
     "type": "string",
     "minLength": 1,
@@ -112,17 +112,17 @@ def flag(text: str) -> bool:
 
 def identifier(text: str) -> str:
     """A client ID or number of an account; raises ValueError."""
-    return _named(text, 64)
+    return _named(text, ID, ID_SAYS)
 
 
 def invoice_number(text: str) -> str:
     """A number of an invoice or debit item; raises ValueError."""
-    return _named(text, 96)
+    return _named(text, INVOICE_ID, INVOICE_ID_SAYS)
 
 
-def _named(text: str, chars_max: int) -> str:
-    if not 1 <= len(text) <= chars_max or not _ID.fullmatch(text):
-        raise ValueError(f"{text[:40]!r} is not 1 to {chars_max} of A-Z a-z 0-9 . _ : -")
+def _named(text: str, pattern: re.Pattern[str], what: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is not {what}")
     return text
 
 
@@ -176,7 +176,7 @@ TO = Parameter("to", day, DAY_SCHEMA, "Only what counts from this day or before.
 INVOICE = Parameter(
     "invoice",
     invoice_number,
-    {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,96}$"},
+    {"type": "string", "pattern": f"^{INVOICE_ID.pattern}$"},
     "Only what belongs to the invoice of this number.",
 )
 DRY_RUN = Parameter(

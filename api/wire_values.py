@@ -10,14 +10,13 @@ from api import moments
 from api.problems import FieldError
 from ledger.calendar import DayOfMonth, EndOfMonth, Net, Terms
 from ledger.errors import AmountOverflow, InvalidAmount, UnknownCurrency
+from ledger.ids import ID, ID_SAYS, INVOICE_ID, INVOICE_ID_SAYS
 from ledger.money import exponent, minor_units
 from ledger.month_end import KEY_PREFIX
 from ledger.parts import Tax
 
 TAXES_MAX = 16
 
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
-_INVOICE_ID = re.compile(r"[A-Za-z0-9._:-]{1,96}", re.ASCII)
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,12})?", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}", re.ASCII)
 KEY = re.compile(rf"(?!{KEY_PREFIX})[\x21-\x7e]{{1,255}}", re.ASCII)
@@ -205,8 +204,8 @@ def matching(pattern: re.Pattern[str], code: str, what: str) -> Reader:
     return read
 
 
-identifier = matching(_ID, "invalid_id", "1 to 64 of A-Z a-z 0-9 . _ : -")
-invoice = matching(_INVOICE_ID, "invalid_id", "1 to 96 of A-Z a-z 0-9 . _ : -")
+identifier = matching(ID, "invalid_id", ID_SAYS)
+invoice = matching(INVOICE_ID, "invalid_id", INVOICE_ID_SAYS)
 key = matching(KEY, "invalid_key", KEY_SAYS)
 decimal = matching(_DECIMAL, "invalid_decimal", "an ASCII decimal with up to 12 decimals")
 language = matching(_LANGUAGE, "invalid_language", "a language tag such as en or pt-BR")

@@ -11,13 +11,12 @@ from typing import Annotated, Literal
 import msgspec
 
 from ledger.calendar import BillingCycle, Terms
+from ledger.ids import ID, INVOICE_ID
 from ledger.parts import AppliesTo, Method, Outcome, Pay, Settings, SettingsChange, Tax
 
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$(?!\n)")]
-InvoiceId = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=96, pattern=r"^[A-Za-z0-9._:-]+$(?!\n)")
-]
-"""An invoice or debit item: longer than an Id, since generated numbers begin with the account's."""
+Id = Annotated[str, msgspec.Meta(pattern=rf"^{ID.pattern}$(?!\n)")]
+InvoiceId = Annotated[str, msgspec.Meta(pattern=rf"^{INVOICE_ID.pattern}$(?!\n)")]
+"""An invoice or debit item."""
 Text = Annotated[str, msgspec.Meta(max_length=500)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 CompanyName = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]

@@ -8,6 +8,7 @@ from datetime import date
 import msgspec
 
 from ledger.errors import AmountOverflow, InvalidAmount
+from ledger.ids import ID, ID_SAYS
 from ledger.importing import Finding
 from ledger.money import minor_units
 
@@ -26,7 +27,6 @@ COLUMNS = (
 FIRST_DAY = date(1970, 1, 1)
 LAST_DAY = date(2199, 12, 31)
 
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})", re.ASCII)
 _COUNTRY_CHARS_MAX = 64
 
@@ -99,8 +99,8 @@ class _Reader:
 
     def identifier(self, column: str) -> str:
         text = self._row[column]
-        if not _ID.fullmatch(text):
-            says = f"{column} {text[:80]!r} is not 1 to 64 of A-Z a-z 0-9 . _ : -"
+        if not ID.fullmatch(text):
+            says = f"{column} {text[:80]!r} is not {ID_SAYS}"
             self.bad("bad_identifier", says)
         return text
 

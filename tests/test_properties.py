@@ -24,6 +24,7 @@ from ledger.calendar import (
 )
 from ledger.errors import AmountOverflow, InvalidAmount
 from ledger.events import PaymentProcessed
+from ledger.ids import ID
 from ledger.money import (
     AMOUNT_MINOR_MAX,
     decimal_text,
@@ -249,7 +250,7 @@ def test_the_balance_does_not_depend_on_which_invoices_are_paid(
 
 # What is written down
 
-IDS = st.from_regex(r"\A[A-Za-z0-9._:-]{1,64}\Z")
+IDS = st.from_regex(rf"\A{ID.pattern}\Z")
 TAXES = st.lists(
     st.builds(Tax, st.text(min_size=1, max_size=20), st.just("0.2"), st.integers(0, 999)),
     max_size=4,

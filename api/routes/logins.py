@@ -41,6 +41,7 @@ from api.security.keeping import (
 from api.security.own_login import UnfitPassword
 from api.security.passwords import PasswordPool, generate_password, names_somebody
 from api.security.scope import KEEP_LOGINS, ROLES, Role
+from ledger.commands import Id
 
 PATH = "/v1/logins"
 ACCOUNTS_MAX = 500
@@ -62,7 +63,6 @@ _FILTERS = parameters.named(
     parameters.CURSOR,
 )
 
-Id = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._:-]{1,64}$")]
 Ids = Annotated[list[Id], msgspec.Meta(max_length=ACCOUNTS_MAX)]
 Email = Annotated[str, msgspec.Meta(pattern=ADDRESS, max_length=ADDRESS_CHARS_MAX)]
 

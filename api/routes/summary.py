@@ -4,7 +4,6 @@ The one hot route: a plain ASGI endpoint, whose reads are gathered by api/reads.
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -28,6 +27,7 @@ from api.security.scope import READ_ACCOUNT
 from api.security.tokens import digest, region_of
 from api.summary import Summary, etag, shown
 from ledger.errors import KnownAtInFuture, PositionUnknown, ViewBehind
+from ledger.ids import ID
 from ledger.store.lanes import account_id, lane_of
 
 PATH = "/v1/accounts/{account_number}/summary"
@@ -36,7 +36,6 @@ BEHIND_POLL_S = 0.01
 PLACES_KEPT_MAX = 10_000
 _PARAMETERS = ("effective_on", "known_at", "at")
 _PARAMETERS_MAX = 16
-_NUMBER = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 # Nobody's: a number that no account can have is asked about all the same, so that whoever is not
 # signed in learns nothing from it.
 _NO_ACCOUNT = UUID(int=0)
@@ -118,7 +117,7 @@ class SummaryEndpoint:
 @lru_cache(PLACES_KEPT_MAX)
 def _place(region: str, number: str) -> tuple[int, UUID]:
     """Lane and id of an account, whether it exists or not."""
-    id = account_id(region, number) if _NUMBER.fullmatch(number) else _NO_ACCOUNT
+    id = account_id(region, number) if ID.fullmatch(number) else _NO_ACCOUNT
     return lane_of(id), id
 
 

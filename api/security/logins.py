@@ -14,6 +14,7 @@ from api.security.roles import REGISTRAR
 from api.security.scope import Role
 from api.security.sign_in import normalised
 from api.security.tokens import digest
+from ledger.ids import ID_SAYS
 from ledger.store.lanes import account_id, lane_of
 from ledger.store.roles import acting_as
 from ledger.store.sql import load
@@ -130,7 +131,7 @@ def _refuse_odd(login: NewLogin) -> None:
         raise CannotMakeLogin("a login needs a client ID or an account number")
     for name in names:
         if not normalised(name):
-            raise CannotMakeLogin(f"{name!r} is not 1 to 64 of A-Z a-z 0-9 . _ : -")
+            raise CannotMakeLogin(f"{name!r} is not {ID_SAYS}")
     if login.email is not None and not is_address(login.email):
         raise CannotMakeLogin(f"{login.email!r} is not a mail address in ASCII such as a@b.example")
     if (login.role == "customer") != bool(login.account_numbers):

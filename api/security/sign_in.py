@@ -4,7 +4,6 @@ Unknown region, unknown identifier, disabled login and wrong password take the s
 one look-up, one hash, one refusal. A code is asked for, and looked at, only after a right password.
 """
 
-import re
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,10 +15,10 @@ from api.security import throttle
 from api.security.passwords import PasswordPool
 from api.security.second_factor import Proof, SecondFactor, proof_of
 from api.security.tokens import digest, new_token
+from ledger.ids import ID
 from ledger.store.sql import load
 
 SESSION_S = 12 * 60 * 60
-_IDENTIFIER = re.compile(r"[a-z0-9._:-]{1,64}")
 _NOBODY = ""
 _SQL = load("api.security", "sign_in.sql")
 
@@ -70,7 +69,7 @@ def normalised(identifier: str) -> str:
     What no identifier can look like becomes the empty string, which none is.
     """
     lowered = identifier.strip().lower()
-    return lowered if _IDENTIFIER.fullmatch(lowered) else _NOBODY
+    return lowered if ID.fullmatch(lowered) else _NOBODY
 
 
 class SignIn:

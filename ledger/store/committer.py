@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from ledger.commands import PostMessage, Request
+from ledger.ids import ID
 from ledger.store.connection import OneConnection
 from ledger.store.faults import LedgerClosed, StoreUnavailable, WrongRegion
 from ledger.store.keys import command_sha256
@@ -24,7 +25,6 @@ WAITING_MAX = 20_000
 STATEMENT_TIMEOUT = "30s"
 
 _KEY = re.compile(r"[^\x00\ud800-\udfff]{1,255}")
-_NUMBER = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _TEXT = re.compile(r"[^\x00\ud800-\udfff]*")
 
 
@@ -97,7 +97,7 @@ class Ledger:
 
     def _waiting(self, request: Request, asked: Asked, index: int) -> Waiting:
         """The request in the queue's form; the edge has checked what is asserted here."""
-        assert _NUMBER.fullmatch(request.account_number), request.account_number
+        assert ID.fullmatch(request.account_number), request.account_number
         assert _KEY.fullmatch(request.key), request.key
         if isinstance(request.command, PostMessage):
             assert _TEXT.fullmatch(request.command.text), request.command.message_id

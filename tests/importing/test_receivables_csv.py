@@ -32,6 +32,7 @@ BAD = [
     ({"Disputed": "maybe"}, "bad_choice"),
     ({"customerID": "0042 AB"}, "bad_identifier"),
     ({"invoiceNumber": ""}, "bad_identifier"),
+    ({"invoiceNumber": ".."}, "bad_identifier"),
     ({"countryCode": ""}, "bad_text"),
     ({"countryCode": "3\x009"}, "bad_text"),
     ({"SettledDate": "1/1/2019"}, "settled_before_invoiced"),
