@@ -413,7 +413,7 @@ class PositionUnknown(Refusal):
 @dataclass(eq=False, kw_only=True)
 class InvalidPeriod(Refusal):
     code = "invalid_period"
-    says = "{period!r} is not a month: give its year and number, like 2020-07"
+    says = "{period!r} is not a month: give its year, 1900 to 2199, and number, like 2020-07"
     period: str
 
 

@@ -13,7 +13,8 @@ from ledger.errors import InvalidPeriod
 
 KEY_PREFIX = "month-end:"
 """How keys of month ends begin: no door takes one from a caller, who could keep an account unbilled."""
-_PERIOD = re.compile(r"[0-9]{4}-[0-9]{2}")
+PERIOD = re.compile(r"(19|2[01])[0-9]{2}-(0[1-9]|1[0-2])", re.ASCII)
+"""A month within the years that anything may be dated in: far from where calendars end."""
 
 Left = Literal["not_due", "nothing_to_bill"]
 """Why an account gets no invoice."""
@@ -48,12 +49,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def period_of(text: str) -> Period:
     """The period a text like 2020-07 means; raises InvalidPeriod."""
-    if not _PERIOD.fullmatch(text):
+    if not PERIOD.fullmatch(text):
         raise InvalidPeriod(period=text)
-    try:
-        return Period(date.fromisoformat(f"{text}-01"))
-    except ValueError as fault:
-        raise InvalidPeriod(period=text) from fault
+    return Period(date.fromisoformat(f"{text}-01"))
 
 
 def key_of(period: Period) -> str:

@@ -13,13 +13,15 @@ from starlette.responses import Response
 from api.asking import come_in, private
 from api.body import read_json
 from api.doors import RegionDoor
+from api.moments import DAY_SCHEMA, FIRST_DAY, LAST_DAY
 from api.operations import Operation
-from api.problems import Problem
+from api.problems import Problem, invalid_field
 from api.security.scope import CLOSE_MONTH
 from ledger.closing import MonthEnd, MonthEnds
+from ledger.month_end import PERIOD
 
 PATH = "/v1/month-ends"
-PERIOD = {"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"}
+_PERIOD = f"^{PERIOD.pattern}$"
 
 T = TypeVar("T")
 
@@ -28,8 +30,8 @@ class MonthEndBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The month to close, such as 2020-07; invoices are issued on `issued_on`, or (null) each on
     the day its account's period ends."""
 
-    period: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
-    issued_on: date | None = None
+    period: Annotated[str, msgspec.Meta(pattern=_PERIOD)]
+    issued_on: Annotated[date, msgspec.Meta(extra_json_schema=DAY_SCHEMA)] | None = None
 
 
 _decoder = msgspec.json.Decoder(MonthEndBody)
@@ -41,6 +43,9 @@ def month_end_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
     async def ask(request: Request) -> Response:
         asker = await come_in(request, doors, CLOSE_MONTH)
         body = await read_json(request, _decoder)
+        if body.issued_on is not None and not FIRST_DAY <= body.issued_on <= LAST_DAY:
+            says = f"{body.issued_on} is not from {FIRST_DAY.year} to {LAST_DAY.year}"
+            raise invalid_field("/issued_on", says)
         today, actor = asker.door.today(), asker.principal.actor
         run = await _at(
             asker.door,
@@ -85,7 +90,7 @@ def month_end_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
             permission=CLOSE_MONTH,
             handle=status,
             replies={200: MonthEnd},
-            places={"period": PERIOD},
+            places={"period": {"type": "string", "pattern": _PERIOD}},
             codes=("not_found", "invalid_period"),
             problems=(401, 403, 404, 422, 503),
         ),

@@ -138,7 +138,9 @@ def test_a_month_is_closed_and_in_the_views(server: EmbeddedServer, tmp_path: Pa
     ("arguments", "code", "said"),
     [
         (("2020-13",), 2, "'2020-13' is not a month"),
-        (("9999-01",), 1, "9999-01 has not begun"),
+        (("2199-01",), 1, "2199-01 has not begun"),
+        (("1899-12",), 2, "'1899-12' is not a month"),
+        (("9999-01",), 2, "give its year, 1900 to 2199"),
         (("2020-07", "--issued-on", "2020-06-30"), 1, "before 2020-07-01"),
         (("2020-07", "--issued-on", "2199-12-31"), 1, "is after"),
         (("2020-07", "--issued-on", "tomorrow"), 2, "usage: billing-ledger close-month"),

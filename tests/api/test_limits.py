@@ -8,7 +8,7 @@ import pytest
 from api.limits import HEADERS_BYTES_MAX, TARGET_BYTES_MAX
 from api.nesting import DEPTH_MAX, is_too_deep
 from ledger.money import AMOUNT_MINOR_MAX, decimal_text
-from tests.api.books import TOKENS
+from tests.api.books import PASSWORD, TOKENS
 from tests.api.serving import Answer, Service
 
 US = TOKENS["us"]
@@ -263,3 +263,34 @@ def test_one_amount_has_64_bits_in_every_currency(service: Service) -> None:
     taken = charged(service, account, most)
     assert (taken.status, taken.json["figures"]["current_activity"]["amount"]) == (201, most)
     assert charged(service, account, "0.001").code == "amount_overflow"
+
+
+@pytest.mark.parametrize(
+    ("given", "pointer"),
+    [
+        *(
+            ({"period": period}, "/period")
+            for period in ("0001-01", "1899-12", "2200-01", "9999-12")
+        ),
+        *(({"period": period}, "/period") for period in ("2020-00", "2020-13", "2020-7")),
+        ({"period": "2020-07", "issued_on": "0001-01-01"}, "/issued_on"),
+        ({"period": "2020-07", "issued_on": "1899-12-31"}, "/issued_on"),
+        ({"period": "2020-07", "issued_on": "2200-01-01"}, "/issued_on"),
+        ({"period": "2020-07", "issued_on": "9999-12-31"}, "/issued_on"),
+    ],
+)
+def test_a_month_end_is_within_the_years_of_everything(
+    service: Service, given: dict[str, str], pointer: str
+) -> None:
+    """From 1900 to 2199, like every other day: what is asked for and when it is issued."""
+    finance = service.token("finance", PASSWORD)
+    answer = service.send("POST", "/v1/month-ends", finance, given)
+    assert (422, "invalid_request") == (answer.status, answer.code)
+    assert [pointer] == [error["pointer"] for error in answer.json["errors"]]
+
+
+def test_a_month_end_far_off_has_no_status(service: Service) -> None:
+    """Its address is no address of a month."""
+    finance = service.token("finance", PASSWORD)
+    for period in ("0001-01", "1899-12", "2200-01"):
+        assert "invalid_period" == service.ask(f"/v1/month-ends/{period}", finance).code
