@@ -267,7 +267,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A command for one account, with what the edge knows: key, principal and the region's today.
 
     `key` is unique per account for ever. `today` is the region's business day. `if_settings`, when
-    given, is the version the account's settings must be of, `currency` the one that bare amounts
+    given, are versions of which the account's settings must be one, `currency` the one that bare amounts
     were read in, which must be the account's: both no part of what is asked, so a retry answers as
     before whatever they are by then.
     """
@@ -278,5 +278,5 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     actor: str
     today: date
     dry_run: bool = False
-    if_settings: int | None = None
+    if_settings: frozenset[int] | None = None
     currency: str | None = None

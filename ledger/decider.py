@@ -126,10 +126,8 @@ def decide(account: Account | None, known: Known, request: commands.Request) -> 
         raise AccountUnknown(account_number=request.account_number)
     if request.currency not in (None, account.currency):
         raise CurrencyMismatch(expected=account.currency, currency=request.currency or "")
-    if request.if_settings not in (None, account.settings_version):
-        raise VersionMismatch(
-            expected=request.if_settings or 0, settings_version=account.settings_version
-        )
+    if request.if_settings is not None and account.settings_version not in request.if_settings:
+        raise VersionMismatch(settings_version=account.settings_version)
     deciding = Deciding(account, known, request.today, _apply)
     try:
         _RULES[type(command)][1](deciding, command)

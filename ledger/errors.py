@@ -383,8 +383,7 @@ class IdempotencyKeyReused(Refusal):
 @dataclass(eq=False, kw_only=True)
 class VersionMismatch(Refusal):
     code = "version_mismatch"
-    says = "the settings are of version {settings_version}, not {expected}: read them again"
-    expected: int
+    says = "the settings are of version {settings_version}, which was not named: read them again"
     settings_version: int
 
 

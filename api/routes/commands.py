@@ -37,10 +37,13 @@ KEY = Header(
 IF_MATCH = Header(
     "If-Match",
     {"type": "string", "minLength": 1},
-    "The ETag of the settings that are to be changed, or `*`.",
+    "The ETag of the settings that are to be changed, or a list of them, or `*`.",
     required=True,
 )
-_SETTINGS_TAG = re.compile(r'"([1-9][0-9]{0,17})(\.[^"]*)?"')
+_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
+"""RFC 9110, 5.6.1 and 8.8.3: tags that hold no quote but may hold a comma; empty places are passed over."""
+_SETTINGS_TAG = re.compile(r'"([1-9][0-9]{0,17})(?:\.[^"]*)?"')
 _PARAMETERS = parameters.named(parameters.DRY_RUN)
 _NUMBER = {"account_number": Field("account_number", identifier, required=True)}
 _encode = msgspec.json.Encoder().encode
@@ -263,16 +266,21 @@ def idempotency_key(request: Request) -> str:
     return given
 
 
-def _if_settings(request: Request) -> int | None:
-    """The version that the settings must be of, None for any (RFC 9110, 13.1.1)."""
+def _if_settings(request: Request) -> frozenset[int] | None:
+    """The versions of which the settings must be one, None for any (RFC 9110, 13.1.1).
+
+    Tags are compared strongly: weak ones match nothing, nor does what was never given out.
+    """
     given = request.headers.get("if-match")
     if given is None:
         detail = "send If-Match with the ETag of the settings you have read"
         raise Problem("precondition_required", detail)
     if given.strip() == "*":
         return None
-    found = _SETTINGS_TAG.fullmatch(given.strip())
-    return int(found[1]) if found else 0  # what was never given out matches nothing
+    if not _TAGS.fullmatch(given):
+        return frozenset()
+    tags = (_SETTINGS_TAG.fullmatch(tag) for tag in re.findall(_TAG, given))
+    return frozenset(int(tag[1]) for tag in tags if tag)
 
 
 def _taken_number(body: dict[str, Any]) -> str:
