@@ -7,6 +7,7 @@ again. Standard library alone, so that it starts quickly.
 
 import http.client
 import json
+import math
 import os
 import sys
 import time
@@ -45,10 +46,10 @@ class Listener:
     def close(self) -> None:
         self.connection.close()
 
-    def messages(self) -> Iterator[dict[str, str]]:
+    def messages(self, limit_s: float = LISTENING_S_MAX) -> Iterator[dict[str, str]]:
         """The fields of each message up to the end of the stream; a comment is one of name ''."""
         fields: dict[str, str] = {}
-        deadline = time.monotonic() + LISTENING_S_MAX
+        deadline = time.monotonic() + limit_s
         while line := self.response.readline():
             assert time.monotonic() < deadline, "not within the limit"
             text = line.decode().removesuffix("\n")
@@ -61,9 +62,9 @@ class Listener:
                 fields[name] = value.removeprefix(" ")
         assert not fields, "the stream ended within an event"
 
-    def taken(self) -> Iterator[Taken]:
+    def taken(self, limit_s: float = LISTENING_S_MAX) -> Iterator[Taken]:
         """Every event up to the end of the stream."""
-        for message in self.messages():
+        for message in self.messages(limit_s):
             if "data" in message:
                 event = json.loads(message["data"])
                 assert message["event"] == event["type"]
@@ -95,7 +96,7 @@ def stream(port: int, token: str, after: str | None) -> Iterator[Taken]:
     with closing(Listener(port, token, after)) as listening:
         if listening.response.status != 200:
             raise OSError(f"{listening.response.status} {listening.response.read().decode()}")
-        yield from listening.taken()
+        yield from listening.taken(math.inf)  # until it is killed
 
 
 def read_journal(path: Path) -> list[Taken]:

@@ -30,7 +30,7 @@ def one_campaign(name: str, seed: int, directory: Path) -> None:
         ports = [served.port for served in fleet.services]
         clients: list[Client] = [
             kind(1_000 * seed + n, ports, TOKEN, seen)
-            for n, kind in enumerate([BulkClient, SingleClient] * 3)
+            for n, kind in enumerate([BulkClient, SingleClient] * 2)
         ]
         for client in clients:
             client.start()
