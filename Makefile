@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
-# How long the campaigns of faults go on in a soak, and where every run of the harness writes its results.
+# How long the campaigns of faults go on in a soak (docs/faults.md).
 SOAK_MINUTES ?= 60
 export SOAK_MINUTES
 BIN := .venv/bin
