@@ -3,8 +3,8 @@
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -74,13 +74,26 @@ def asynchronous_commit(server: EmbeddedServer, planted: bool) -> Verdict:
     """PostgreSQL acknowledges commits before they are on disk, and is killed with its log unwritten.
 
     What writes the log in the background is stopped before, so that chance does not help."""
+    with _directory() as directory:
+        return _crashed(directory, "off" if planted else "on")
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    """A directory for a server of its own."""
     directory = server_directory(f"control-{uuid.uuid4().hex[:12]}")
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _crashed(directory: Path, synchronous_commit: str) -> Verdict:
     own = start(directory)
     database = fresh(own)
     with closing(Ledger(database.service_url, US.code)) as ledger:
         told = send(ledger, "before", [opening()])
-    setting = "off" if planted else "on"
-    url = f"{database.service_url}?options=-csynchronous_commit%3D{setting}"
+    url = f"{database.service_url}?options=-csynchronous_commit%3D{synchronous_commit}"
     pid = int((directory / "pgdata" / "postmaster.pid").read_text().split()[0])
     postmaster = psutil.Process(pid)
     for child in postmaster.children():
@@ -94,14 +107,8 @@ def asynchronous_commit(server: EmbeddedServer, planted: bool) -> Verdict:
     ledger.close()
     own.close()
     with start(directory) as again:
-        verdict = judged(
-            Database(
-                database.name, again.owner_url(database.name), again.service_url(database.name)
-            ),
-            told,
-        )
-    shutil.rmtree(directory, ignore_errors=True)
-    return verdict
+        name = database.name
+        return judged(Database(name, again.owner_url(name), again.service_url(name)), told)
 
 
 def keys_removed(server: EmbeddedServer, planted: bool) -> Verdict:
