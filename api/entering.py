@@ -105,6 +105,8 @@ async def enter(
         "account_id": at.account_id if at else None,
     }
     [(verdict, role, principal_id, currency)] = await database.rows(_SQL["enter"], given)
+    if verdict == "password_due" and permission.with_password_due:
+        verdict = "allowed"  # no such permission is of an account, or of some roles alone
     refuse(verdict)
     return Entered(Principal(role, principal_id), currency)
 
@@ -166,6 +168,14 @@ def refuse(verdict: str) -> None:
             raise Problem("account_unknown", "there is no such account for you")
         case "forbidden":
             raise Problem("forbidden", "your role or scope does not allow this")
+        case "password_due":
+            raise password_due()
+
+
+def password_due() -> Problem:
+    """The problem of whoever must change their password before anything else."""
+    says = "somebody else has chosen your password: change it first, at /v1/me/password"
+    return Problem("password_change_required", says)
 
 
 def unauthenticated() -> Problem:

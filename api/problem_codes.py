@@ -45,6 +45,8 @@ def _named(operation: Operation) -> Iterator[str]:
     yield from operation.codes
     if operation.permission is not PUBLIC:
         yield from ("unauthenticated", "forbidden")
+        if not operation.permission.with_password_due:
+            yield "password_change_required"
     if "{account_number}" in operation.path:
         yield "account_unknown"
     if re.search(r"\{account_number\}/.*\{", operation.path):

@@ -118,6 +118,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "second_factor_required": (401, "A code is needed too"),
     "second_factor_failed": (401, "The code is wrong"),
     "forbidden": (403, "Not allowed"),
+    "password_change_required": (403, "The password must be changed first"),
     "wrong_password": (403, "The password is wrong"),
     "wrong_code": (403, "The code is wrong"),
     "not_found": (404, "There is nothing here"),

@@ -18,7 +18,7 @@ from api.operations import Operation
 from api.routes.faults import as_problems
 from api.security.own_login import NewSession, OwnLogin
 from api.security.passwords import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, PasswordPool
-from api.security.scope import OWN_SESSION, WHO_AM_I, Scope
+from api.security.scope import OWN_SESSION, OWN_SIGN_IN, WHO_AM_I, Scope
 from ledger.store.sql import load
 
 _SQL = load("api.routes", "me.sql")
@@ -163,13 +163,13 @@ class _Endpoints:
         return private(SessionsShown(data, cursor))
 
     async def sign_out(self, request: Request) -> Response:
-        asker = await come_in(request, self._doors, OWN_SESSION)
+        asker = await come_in(request, self._doors, OWN_SIGN_IN)
         await asker.door.signing.rows(_SIGN_OUT, {"token_sha256": asker.token_sha256})
         note("signed_out", request, asker)
         return nothing()
 
     async def password(self, request: Request) -> Response:
-        asker = await come_in(request, self._doors, OWN_SESSION)
+        asker = await come_in(request, self._doors, OWN_SIGN_IN)
         body = await read_json(request, _password)
         with as_problems():
             changed = await own_login(asker, self._passwords).change_password(
@@ -196,7 +196,7 @@ def me_operations(doors: Doors, passwords: PasswordPool) -> Sequence[Operation]:
             name="sign_out",
             says="End this session; its token is good for nothing from the next request on",
             tag="sessions",
-            permission=OWN_SESSION,
+            permission=OWN_SIGN_IN,
             handle=endpoints.sign_out,
             replies={204: None},
             codes=("invalid_request",),
@@ -229,7 +229,7 @@ def me_operations(doors: Doors, passwords: PasswordPool) -> Sequence[Operation]:
             name="change_password",
             says="Change one's own password; the reply's session is the only one left",
             tag="sessions",
-            permission=OWN_SESSION,
+            permission=OWN_SIGN_IN,
             handle=endpoints.password,
             body=PasswordBody,
             replies={200: NewSession},

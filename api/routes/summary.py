@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import parameters
 from api.account_reads import AS_OF, HEADERS
+from api.entering import password_due
 from api.moments import day, instant, position
 from api.operations import Operation, TemplateRoute
 from api.problems import Problem, invalid_query
@@ -135,6 +136,8 @@ async def _read(reader: SummaryReader, asked: Asked, wanted: tuple[int, int] | N
                 raise Problem("account_unknown", "there is no such account for you")
             case "forbidden":
                 raise Problem("forbidden", "your role or scope does not read accounts")
+            case "password_due":
+                raise password_due()
             case "future":
                 assert asked.known_at is not None
                 now = datetime.now(UTC).isoformat()

@@ -18,18 +18,20 @@ class Permission:
     """A thing to be done, on an account or in the region: who may, of what they see.
 
     `scope` is what a service token must have: None for nothing a service may do, ANY_SERVICE for
-    what any may.
+    what any may. `with_password_due`: also for who must change their password before anything else.
     """
 
     name: str
     roles: tuple[Role, ...]
     scope: Scope | Literal["*"] | None
+    with_password_due: bool = False
 
 
 PUBLIC = Permission("public", (), None)
 """For everybody, signed in or not."""
 OWN_SESSION = Permission("own session", ROLES, None)
-WHO_AM_I = Permission("who am I", ROLES, ANY_SERVICE)
+OWN_SIGN_IN = Permission("own sign-in", ROLES, None, with_password_due=True)
+WHO_AM_I = Permission("who am I", ROLES, ANY_SERVICE, with_password_due=True)
 READ_ACCOUNT = Permission(
     "read account", ("customer", "support", "finance", "auditor"), "accounts:read"
 )
@@ -44,6 +46,7 @@ KEEP_LOGINS = Permission("keep logins and tokens", ("admin",), None)
 PERMISSIONS = (
     PUBLIC,
     OWN_SESSION,
+    OWN_SIGN_IN,
     WHO_AM_I,
     READ_ACCOUNT,
     PAY,

@@ -21,7 +21,11 @@ def askers(service: Service, us: Database) -> dict[str, str | None]:
     region, url = us.region.code, us.service_url
     with Registrar(region, url) as registrar:
         for name in ("disabled", "expired"):
-            registrar.create(NewLogin(role="finance", password=PASSWORD, client_id=name))
+            registrar.create(
+                NewLogin(
+                    role="finance", password=PASSWORD, client_id=name, must_change_password=False
+                )
+            )
         registrar.issue_token(READS_ONLY, "reads", ["accounts:read"])
         registrar.issue_token(REVOKED, "revoked", ["accounts:read", "commands"])
         registrar.revoke_tokens("revoked")

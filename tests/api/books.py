@@ -98,10 +98,17 @@ def fill(database: Database) -> Book:
     database.catch_up(30)
     with Registrar(region.code, database.service_url) as registrar:
         for role in STAFF:
-            registrar.create(NewLogin(role=role, password=PASSWORD, client_id=role))
+            registrar.create(
+                NewLogin(role=role, password=PASSWORD, client_id=role, must_change_password=False)
+            )
         for number in ("A-1", "B-1"):
             registrar.create(
-                NewLogin(role="customer", password=PASSWORD, account_numbers=(number,))
+                NewLogin(
+                    role="customer",
+                    password=PASSWORD,
+                    account_numbers=(number,),
+                    must_change_password=False,
+                )
             )
         registrar.issue_token(TOKENS[region.code], "all", SCOPES)
         if region.code == "us":

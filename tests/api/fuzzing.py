@@ -140,10 +140,16 @@ def fill(database: Database) -> None:
     database.catch_up(30)
     with Registrar(database.region.code, database.service_url) as registrar:
         for role in STAFF:
-            registrar.create(NewLogin(role=role, password=PASSWORD, client_id=role))
+            registrar.create(
+                NewLogin(role=role, password=PASSWORD, client_id=role, must_change_password=False)
+            )
         registrar.create(
             NewLogin(
-                role="customer", password=PASSWORD, client_id="customer", account_numbers=ACCOUNTS
+                role="customer",
+                password=PASSWORD,
+                client_id="customer",
+                account_numbers=ACCOUNTS,
+                must_change_password=False,
             )
         )
         registrar.issue_token(SERVICE_TOKEN, "all", SCOPES)

@@ -8,6 +8,7 @@ from tests.api.books import PASSWORD
 from tests.api.serving import Answer, Service
 
 PATH = "/v1/logins"
+FIRST = "chosen by an admin"
 _numbers = itertools.count(1)
 
 
@@ -21,6 +22,20 @@ class Admin:
     def make(self, key: str | None = None, **fields: object) -> Answer:
         """Asks for a login of these fields, under a fresh key unless one is given."""
         return self.service.send("POST", PATH, self.token, fields, key=key or uuid.uuid4().hex)
+
+    def settle(self, identifier: str, **fields: object) -> str:
+        """Makes a login that has changed its password, to PASSWORD, and gives its id."""
+        made = self.make(password=FIRST, **fields)
+        assert 201 == made.status, made
+        changed = self.service.send(
+            "POST",
+            "/v1/me/password",
+            self.service.token(identifier, FIRST),
+            {"current_password": FIRST, "new_password": PASSWORD},
+        )
+        assert 200 == changed.status, changed
+        id: str = made.json["id"]
+        return id
 
     def change(self, id: str, **fields: object) -> Answer:
         return self.service.send("PATCH", f"{PATH}/{id}", self.token, fields)

@@ -57,7 +57,11 @@ class Scene:
         self._position: str | None = None
         with Registrar("us", database.service_url) as registrar:
             for role in STAFF:
-                registrar.create(NewLogin(role=role, password=PASSWORD, client_id=role))
+                registrar.create(
+                    NewLogin(
+                        role=role, password=PASSWORD, client_id=role, must_change_password=False
+                    )
+                )
 
     def play(self, asks: Sequence[Ask]) -> None:
         """Every request is made, in order, and answered as hoped for."""
@@ -131,7 +135,12 @@ class Scene:
             if asker == CUSTOMER:
                 with Registrar("us", self._database.service_url) as registrar:
                     registrar.create(
-                        NewLogin(role="customer", password=PASSWORD, account_numbers=(ACCOUNT,))
+                        NewLogin(
+                            role="customer",
+                            password=PASSWORD,
+                            account_numbers=(ACCOUNT,),
+                            must_change_password=False,
+                        )
                     )
             name = ACCOUNT if asker == CUSTOMER else asker
             self._tokens[asker] = self._service.token(name, PASSWORD)

@@ -70,6 +70,7 @@ OWN = (
     _own("change_password", current_password=PASSWORD, new_password="a longer one than before"),
     Ask("sign_out", ADMIN),
 )
+# Before OWN: somebody else has chosen the password of a new login, which must change it first.
 FORGETTING = (
     Ask("ask_password_reset", None, body={"region": "us", "identifier": NAME}),
     Ask(
@@ -79,4 +80,4 @@ FORGETTING = (
         body={"new_password": PASSWORD},
     ),
 )
-ASKS = (*KEEPING, *OWN, *FORGETTING)
+ASKS = (*KEEPING, *FORGETTING, *OWN)

@@ -23,7 +23,7 @@ def admin(two_workers: Service) -> Admin:
 def test_a_disabled_login_is_out_on_the_next_request(two_workers: Service, admin: Admin) -> None:
     """On every process; enabled again it must sign in anew."""
     client_id = name()
-    id = admin.make(role="finance", client_id=client_id, password=PASSWORD).json["id"]
+    id = admin.settle(client_id, role="finance", client_id=client_id)
     token = two_workers.token(client_id, PASSWORD)
     assert 200 == two_workers.summary("A-1", token).status
     changed = admin.change(id, disabled=True)
@@ -40,7 +40,7 @@ def test_a_disabled_login_is_out_on_the_next_request(two_workers: Service, admin
 def test_a_changed_role_counts_on_the_next_request(two_workers: Service, admin: Admin) -> None:
     """The session goes on with the new role's rights, on every process."""
     client_id = name()
-    id = admin.make(role="admin", client_id=client_id, password=PASSWORD).json["id"]
+    id = admin.settle(client_id, role="admin", client_id=client_id)
     token = two_workers.token(client_id, PASSWORD)
     for _ in range(4):
         assert 200 == two_workers.send("GET", PATH, token).status
@@ -76,11 +76,11 @@ def test_a_withdrawn_account_is_gone_on_the_next_request(
 ) -> None:
     """The account is as good as none, and its number signs nobody in; what stays goes on."""
     kept, withdrawn = accounts
-    made = admin.make(role="customer", accounts=accounts, password=PASSWORD)
-    assert sorted(accounts) == made.json["accounts"]
+    id = admin.settle(kept, role="customer", accounts=accounts)
+    assert sorted(accounts) == admin.get(f"{PATH}/{id}").json["accounts"]
     token = two_workers.token(withdrawn, PASSWORD)
     assert 200 == two_workers.summary(withdrawn, token).status
-    changed = admin.change(made.json["id"], accounts=[kept])
+    changed = admin.change(id, accounts=[kept])
     assert [kept] == changed.json["accounts"]
     for _ in range(6):
         gone = two_workers.summary(withdrawn, token)
@@ -136,7 +136,7 @@ def test_a_mail_address_is_set_and_erased(two_workers: Service, admin: Admin, us
 def test_a_lost_second_factor_is_removed(two_workers: Service, admin: Admin) -> None:
     """An admin removes it, and cannot start one; the login's sessions are over."""
     client_id = name()
-    id = admin.make(role="support", client_id=client_id, password=PASSWORD).json["id"]
+    id = admin.settle(client_id, role="support", client_id=client_id)
     token = two_workers.token(client_id, PASSWORD)
     me = "/v1/me/second-factor"
     secret = two_workers.send("POST", me, token, {"password": PASSWORD}).json["secret"]
@@ -170,9 +170,7 @@ def test_two_admins_cannot_disable_each_other(two_workers: Service, admin: Admin
     """Whichever comes first, the other's request finds them an admin no more."""
     for _ in range(3):
         names = (name(), name())
-        ids = [
-            admin.make(role="admin", client_id=one, password=PASSWORD).json["id"] for one in names
-        ]
+        ids = [admin.settle(one, role="admin", client_id=one) for one in names]
         admins = [signed_in(two_workers, one) for one in names]
         with ThreadPoolExecutor(2) as threads:
             answers = list(

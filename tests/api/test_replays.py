@@ -46,7 +46,9 @@ def at(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with Registrar("us", database.service_url) as registrar:
         registrar.issue_token(TOKEN, "all", SCOPES)
         for role in ("finance", "auditor"):
-            registrar.create(NewLogin(role=role, password=PASSWORD, client_id=role))
+            registrar.create(
+                NewLogin(role=role, password=PASSWORD, client_id=role, must_change_password=False)
+            )
     directory: Path = tmp_path_factory.mktemp("replays")
     with serving(environment_of(regions_file(directory, database)), directory) as running:
         yield Place(running, database)
@@ -150,7 +152,12 @@ def test_by_another_principal(at: Place) -> None:
             if number == "OTHER":
                 OPENING.send(at.service, TOKEN, number, "open")
             registrar.create(
-                NewLogin(role="customer", password=PASSWORD, account_numbers=(number,))
+                NewLogin(
+                    role="customer",
+                    password=PASSWORD,
+                    account_numbers=(number,),
+                    must_change_password=False,
+                )
             )
     paid = payment("own", "1.00")
     first = paid.send(at.service, TOKEN, account, "own")

@@ -32,7 +32,9 @@ _numbers = itertools.count(1)
 def somebody(us: Database) -> str:
     name = f"careful-{next(_numbers)}"
     with Registrar("us", us.service_url) as registrar:
-        registrar.create(NewLogin(role="finance", password=PASSWORD, client_id=name))
+        registrar.create(
+            NewLogin(role="finance", password=PASSWORD, client_id=name, must_change_password=False)
+        )
     return name
 
 

@@ -58,7 +58,9 @@ def at(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
     database.migrate()
     with Registrar("us", database.service_url) as registrar:
         registrar.issue_token(TOKEN, "all", SCOPES)
-        registrar.create(NewLogin(role="admin", password=PASSWORD, client_id="admin"))
+        registrar.create(
+            NewLogin(role="admin", password=PASSWORD, client_id="admin", must_change_password=False)
+        )
     directory: Path = tmp_path_factory.mktemp("cuts")
     with closing(CuttingProxy(database.service_url)) as proxy:
         file = regions_file(directory, replace(database, service_url=proxy.url))
