@@ -195,9 +195,12 @@ class _Endpoints:
     async def _again(
         self, asker: Asker, made: Made, request_sha256: bytes, body: LoginBody
     ) -> Response:
-        """The reply to a request that was sent again: the same login, without its password."""
+        """The reply to a request that was sent again: the same login, without its password.
+
+        Once the login has another password than was given, the one in the request is not looked at.
+        """
         refuse_reused(made, request_sha256)
-        if body.password is not None:
+        if body.password is not None and made.password_hash is not None:
             with as_problems("/password"):
                 if not await self._passwords.is_right(made.password_hash, body.password):
                     raise reused()

@@ -56,7 +56,7 @@ class TokenShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Made(msgspec.Struct, frozen=True):
-    """What was made under a key; `password_hash` of a login whose password was given."""
+    """What was made under a key; `password_hash` of a login that has the password it was given."""
 
     request_sha256: bytes
     password_hash: str | None

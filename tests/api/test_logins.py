@@ -2,7 +2,9 @@
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
+import psycopg
 import pytest
 
 from api.security.logins import NewLogin, Registrar
@@ -83,6 +85,37 @@ def test_a_key_is_for_one_request(two_workers: Service, admin: Admin) -> None:
     body = {"name": "x", "scopes": ["commands"]}
     answer = two_workers.send("POST", "/v1/tokens", admin.token, body, key=key)
     assert (422, "idempotency_key_reused") == (answer.status, answer.code)
+
+
+def test_a_given_password_is_kept_nowhere_but_with_the_login(
+    two_workers: Service, admin: Admin, us: Database
+) -> None:
+    """A request sent again is told from one with another password while the login has the one that
+    was given; then it is not looked at, and no hash is left of it."""
+    client_id, key = name(), uuid.uuid4().hex
+    body = {"role": "support", "client_id": client_id, "password": PASSWORD}
+    other = {**body, "password": "another password"}
+    made = admin.make(key, **body)
+    assert 201 == made.status
+    assert [201, 422] == [admin.make(key, **one).status for one in (body, other)]
+    assert not _hashes_beside(us)
+    token = two_workers.token(client_id, PASSWORD)
+    changed = {"current_password": PASSWORD, "new_password": "a password of my own"}
+    assert 200 == two_workers.send("POST", "/v1/me/password", token, changed).status
+    again = [admin.make(key, **one) for one in (body, other)]
+    assert [(201, made.headers["location"])] * 2 == [
+        (one.status, one.headers["location"]) for one in again
+    ]
+    assert 422 == admin.make(key, **{**body, "role": "auditor"}).status
+    assert f"{PATH}/{made.json['id']}" == made.headers["location"]
+
+
+def _hashes_beside(us: Database) -> bool:
+    """Whether anything of the keys that were used is the hash of a password."""
+    with closing(psycopg.connect(us.owner_url or "")) as owner:
+        rows = owner.execute(b"SELECT k::text FROM access.kept_key AS k").fetchall()
+    assert rows
+    return any("argon2" in row for (row,) in rows)
 
 
 def test_a_key_is_needed(two_workers: Service, admin: Admin) -> None:
