@@ -15,7 +15,7 @@ from ledger.store.lanes import account_id, lane_of
 from ledger.store.outcomes import Outcome
 from ledger.store.reads import Reads
 from ledger.store.roles import WRITER, acting_as
-from ledger.store.waiting import Asked, Waiting
+from ledger.store.waiting import Asked, Order, Waiting
 from ledger.store.writer import Writer
 
 WRITERS = 2
@@ -68,21 +68,31 @@ class Ledger:
         """As `handle`, for callers outside an event loop."""
         return self.enqueue(requests).result()
 
-    def enqueue(self, requests: Sequence[Request]) -> Future[list[Outcome]]:
-        """As `handle`, for callers who go on meanwhile; the requests are in order from now on."""
-        asked = Asked(len(requests))
+    def enqueue(
+        self, requests: Sequence[Request], order: Order | None = None
+    ) -> Future[list[Outcome]]:
+        """As `handle`, for callers who go on meanwhile; the requests are in order from now on.
+
+        Who sends more before the outcomes are known gives every call the same `order`: what comes
+        after a request that was given up is then not done before it.
+        """
+        order = order or Order()
+        asked = Asked(len(requests), order)
         shares: dict[Writer, list[Waiting]] = defaultdict(list)
         for index, request in enumerate(requests):
             waiting = self._waiting(request, asked, index)
             shares[self._writers[waiting.place[0] % WRITERS]].append(waiting)
         if self._closed is not None:
+            order.is_broken = True
             raise LedgerClosed(str(self._closed)) from self._closed
         if self.waiting + len(requests) > max(WAITING_MAX, len(requests)):
+            order.is_broken = True
             raise StoreUnavailable(f"{self.waiting} commands wait already: try again")
         for writer, share in shares.items():
             try:
                 writer.put(share)
-            except LedgerClosed as fault:  # since we looked; its share alone is not done
+            except (LedgerClosed, StoreUnavailable) as fault:  # its share alone is not done
+                order.is_broken = True
                 for waiting in share:
                     waiting.settle(fault)
         return asked.future

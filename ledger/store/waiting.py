@@ -8,10 +8,22 @@ from ledger.store.outcomes import Outcome
 from ledger.store.reads import Place
 
 
+class Order:
+    """Calls of one caller whose requests are done in the order of the calls.
+
+    Once a request is given up, no later one is taken, nor done if it waits behind it: sent again
+    together, they are done in the same order.
+    """
+
+    def __init__(self) -> None:
+        self.is_broken = False
+
+
 class Asked:
     """The requests of one call; its future ends when the last of them is settled."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, order: Order) -> None:
+        self.order = order
         self.future: Future[list[Outcome]] = Future()
         self.future.set_running_or_notify_cancel()  # a caller who leaves cannot cancel an append
         self._outcomes: list[Outcome | None] = [None] * count
@@ -53,6 +65,7 @@ class Waiting:
         self.maybe_done = False
         """An append with it was sent, and its end was not seen."""
         self.settled = False
+        self.order = asked.order
         self._asked = asked
         self._index = index
 

@@ -46,10 +46,15 @@ class Writer:
         self._thread.start()
 
     def put(self, waiting: Sequence[Waiting]) -> None:
-        """Takes commands to do; raises LedgerClosed once the writer is closed."""
+        """Takes commands of one order to do.
+
+        Raises LedgerClosed once the writer is closed, StoreUnavailable once the order is broken.
+        """
         with self._changed:
             if self._closing:
                 raise LedgerClosed("the ledger is closed")
+            if waiting[0].order.is_broken:
+                raise StoreUnavailable("a command before these was given up: send them all again")
             for one in waiting:
                 self._lane(one).append(one)
             self.waiting += len(waiting)
@@ -110,32 +115,54 @@ class Writer:
         """Gives up on those that failed too often; the others are to be tried again."""
         for waiting in taken:
             waiting.failures += 1
-        again = [waiting for waiting in taken if waiting.failures <= FAILURES_MAX]
-        for waiting in taken:
-            if waiting.failures > FAILURES_MAX:
-                unavailable = StoreUnavailable(f"the database does not answer: {fault}")
-                unavailable.__cause__ = fault
-                waiting.settle(unavailable)
+        lost = [waiting for waiting in taken if waiting.failures > FAILURES_MAX]
+        again = self._give_up(lost, taken, f"the database does not answer: {fault}", fault)
         most = max((waiting.failures for waiting in again), default=0)
         time.sleep(min(BACKOFF_S * 2**most, BACKOFF_MAX_S))
         return again
 
     def _requeue(self, again: Sequence[Waiting]) -> None:
         """Puts commands back to the front, so that those of one account keep their order."""
-        kept = []
-        for waiting in again:
-            if waiting.conflicts > CONFLICTS_MAX:
-                waiting.settle(
-                    StoreUnavailable(
-                        f"account {waiting.request.account_number} changes too fast: try again"
-                    )
-                )
-            else:
-                kept.append(waiting)
+        lost = [waiting for waiting in again if waiting.conflicts > CONFLICTS_MAX]
+        if lost:
+            account = lost[0].request.account_number
+            again = self._give_up(lost, again, f"account {account} changes too fast: try again")
         with self._changed:
-            for waiting in reversed(kept):
+            for waiting in reversed(again):
                 self._lane(waiting).appendleft(waiting)
-            self.waiting += len(kept)
+            self.waiting += len(again)
+
+    def _give_up(
+        self,
+        lost: Sequence[Waiting],
+        taken: Sequence[Waiting],
+        says: str,
+        cause: Exception | None = None,
+    ) -> list[Waiting]:
+        """Gives up on the lost ones and what their callers sent with and after them.
+
+        Done after one that was given up, a command would have overtaken it when it is sent again.
+        Gives back those of the taken that are not concerned.
+        """
+        if not lost:
+            return list(taken)
+        with self._changed:  # whoever sends more is turned away from now on
+            for waiting in lost:
+                waiting.order.is_broken = True
+            gone = [waiting for waiting in taken if waiting.order.is_broken]
+            for lane, queue in list(self._lanes.items()):
+                kept: deque[Waiting] = deque()
+                for waiting in queue:
+                    (gone if waiting.order.is_broken else kept).append(waiting)
+                self.waiting -= len(queue) - len(kept)
+                self._lanes[lane] = kept
+                if not kept:
+                    del self._lanes[lane]
+        for waiting in gone:
+            unavailable = StoreUnavailable(says)
+            unavailable.__cause__ = cause
+            waiting.settle(unavailable)
+        return [waiting for waiting in taken if not waiting.settled]
 
     def _fail(self, taken: list[Waiting], crash: BaseException) -> None:
         """The thread ends: nobody waits in vain."""
@@ -144,6 +171,8 @@ class Writer:
             queued = [waiting for queue in self._lanes.values() for waiting in queue]
             self._lanes.clear()
             self.waiting = 0
+            for waiting in (*taken, *queued):
+                waiting.order.is_broken = True
         for waiting in (*taken, *queued):
             if not waiting.settled:
                 closed = LedgerClosed(f"the ledger crashed: {crash!r}")
