@@ -21,9 +21,10 @@ from api.security.roles import REGISTRAR, SIGN_IN
 from ledger.closing import MonthEnds
 from ledger.commands import Request
 from ledger.store.committer import Ledger
-from ledger.store.faults import LedgerClosed
+from ledger.store.faults import LedgerClosed, StoreUnavailable
 from ledger.store.outcomes import Outcome
 from ledger.store.roles import READER
+from ledger.store.waiting import Order
 
 READING_LINES = 4
 ENTRANCE_LINES = 1
@@ -105,10 +106,39 @@ class RegionDoor:
         A ledger whose thread has ended is opened anew for whoever comes next.
         """
         ledger = await self._opened()
+        return await self._answer(requests, ledger, self._asked(requests, ledger))
+
+    async def enqueue(
+        self, requests: Sequence[Request], order: Order
+    ) -> "asyncio.Task[list[Outcome]]":
+        """As `handle`, for callers who go on meanwhile: in order, with all of that order, from now on.
+
+        Raises DatabaseUnavailable; the rest is raised to whoever awaits the outcomes.
+        """
+        ledger = await self._opened()
+        asked = self._asked(requests, ledger, order)
+        return asyncio.create_task(self._answer(requests, ledger, asked))
+
+    def _asked(
+        self, requests: Sequence[Request], ledger: Ledger, order: Order | None = None
+    ) -> "asyncio.Future[list[Outcome]]":
+        metrics.queued(self.region.code, ledger.waiting + len(requests))
+        try:
+            return asyncio.wrap_future(ledger.enqueue(requests, order))
+        except (StoreUnavailable, LedgerClosed) as fault:
+            refused = asyncio.get_running_loop().create_future()
+            refused.set_exception(fault)
+            return refused
+
+    async def _answer(
+        self,
+        requests: Sequence[Request],
+        ledger: Ledger,
+        asked: "asyncio.Future[list[Outcome]]",
+    ) -> list[Outcome]:
         outcomes: list[Outcome] = []
         try:
-            metrics.queued(self.region.code, ledger.waiting + len(requests))
-            outcomes = await ledger.handle(requests)
+            outcomes = await asked
         except LedgerClosed:
             if self._ledger is ledger:
                 self._ledger = None

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
@@ -20,14 +21,18 @@ from api.security.scope import ADJUST
 from api.spool import Spool
 from api.streamed import Streamed
 from api.wire import LINE_SCHEMA, InvalidBody, Lines, account_named
+from ledger.commands import OpenAccount
 from ledger.commands import Request as Asked
 from ledger.importing import LINE_BYTES_MAX
 from ledger.store.faults import LedgerClosed, StoreUnavailable
 from ledger.store.outcomes import Outcome, Refused
+from ledger.store.waiting import Order
 
 STREAMS_MAX = 8
-"""Streams of lines that a process takes at once; each may hold a few hundred lines in memory."""
+"""Streams of lines that a process takes at once; each may hold BATCHES_MAX batches in memory."""
 BATCH_MAX = 500
+BATCHES_MAX = 3
+"""Batches of a stream on their way: one is appended, one decided, one read or answered."""
 IDLE_S = 60.0
 """For more to arrive: whoever is gone without a word gives up the place, and can send all again."""
 RETRY_AFTER_S = 5
@@ -92,14 +97,32 @@ class BulkEndpoint:
             self._streams -= 1
 
 
+@dataclass(frozen=True)
+class Flight:
+    """A batch of lines on its way."""
+
+    batch: list[tuple[int, bytes | None]]
+    asked: list[tuple[int, Asked]]
+    found: dict[int, LineDone]
+    """What is known of lines already: they are bad."""
+    opens: frozenset[str]
+    """Accounts that it opens in another currency than the region's: till then nobody knows of it."""
+    outcomes: "asyncio.Task[list[Outcome]]"
+    """Of what is asked."""
+
+
 class Stream:
-    """One stream of lines: read and done by a task, whose answers are sent as they are read."""
+    """One stream of lines: batches are read and sent on while earlier ones are decided and answered."""
 
     def __init__(self, door: RegionDoor, token: bytes, correlation_id: str) -> None:
         self._door = door
         self._token = token
         self._correlation_id = correlation_id
         self._spool = Spool()
+        self._order = Order()
+        self._places = asyncio.Semaphore(BATCHES_MAX)
+        self._flights: asyncio.Queue[Flight | None] = asyncio.Queue()
+        self._flying: list[Flight] = []
 
     async def answers(self, request: Request) -> AsyncIterator[bytes]:
         """The lines of outcomes; the connection is cut where it is not known what became of some."""
@@ -114,20 +137,61 @@ class Stream:
             self._spool.close()
 
     async def _do_all(self, request: Request) -> None:
+        reading = asyncio.ensure_future(self._read(request))
+        answering = asyncio.ensure_future(self._answer(reading))
         try:
-            async for batch in _batches(request):
-                for done in await self._done(batch, self._door.today()):
-                    self._spool.write(_encode(done) + b"\n")
+            await answering  # to the end of what was read
+            await reading
         except ClientDisconnect:
             self._spool.end()
         except Exception as fault:  # noqa: BLE001 # raised to whoever sends, and logged at the edge
             self._spool.end(fault)
         else:
             self._spool.end()
+        finally:
+            left = [reading, answering, *(flight.outcomes for flight in self._flying)]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
-    async def _done(self, batch: list[tuple[int, bytes | None]], today: date) -> list[LineDone]:
+    async def _read(self, request: Request) -> None:
+        """Sends batches on as they come; the last of the flights is None, whatever happens."""
+        try:
+            async for batch in _batches(request):
+                await self._places.acquire()
+                flight = await self._sent(batch, self._door.today())
+                self._flying.append(flight)
+                self._flights.put_nowait(flight)
+        finally:
+            self._flights.put_nowait(None)
+
+    async def _answer(self, reading: "asyncio.Future[None]") -> None:
+        """Answers flights in their order; nothing more is read once it is not known of one."""
+        unknown: Exception | None = None
+        while flight := await self._flights.get():
+            try:
+                outcomes = await flight.outcomes
+            except (StoreUnavailable, LedgerClosed) as fault:
+                answers = self._unknown(flight)
+                unknown = unknown or fault
+                reading.cancel()
+            else:
+                answers = self._done(flight, outcomes)
+            self._flying.remove(flight)
+            self._places.release()
+            for answer in answers:
+                self._spool.write(_encode(answer) + b"\n")
+        if unknown is not None:
+            raise unknown
+
+    async def _sent(self, batch: list[tuple[int, bytes | None]], today: date) -> Flight:
+        named = {account_named(line) for _, line in batch if line is not None}
+        for earlier in list(self._flying):
+            if named & earlier.opens:
+                await asyncio.wait([earlier.outcomes])
+        numbers = [number for number in named if number is not None]
         lines = await self._door.reading.transact(
-            lambda transaction: self._decoder(transaction, batch, today)
+            lambda transaction: self._decoder(transaction, numbers, today)
         )
         asked: list[tuple[int, Asked]] = []
         found: dict[int, LineDone] = {}
@@ -137,23 +201,22 @@ class Stream:
             except InvalidBody as fault:
                 key = _key_of(line)
                 found[number] = self._refused(number, key, fault.problem)
-        try:
-            outcomes = await self._door.handle([request for _, request in asked])
-        except (StoreUnavailable, LedgerClosed):
-            for done in self._unknown(asked, found, batch):
-                self._spool.write(_encode(done) + b"\n")
-            raise
-        for (number, request), outcome in zip(asked, outcomes, strict=True):
-            found[number] = self._outcome(number, request.key, outcome)
-        return [found[number] for number, _ in batch]
+        requests = [request for _, request in asked]
+        outcomes = await self._door.enqueue(requests, self._order)
+        return Flight(batch, asked, found, self._opened_by(requests), outcomes)
 
-    async def _decoder(
-        self, transaction: Transaction, batch: list[tuple[int, bytes | None]], today: date
-    ) -> Lines:
+    def _opened_by(self, requests: list[Asked]) -> frozenset[str]:
+        usual = self._door.region.currency
+        return frozenset(
+            request.account_number
+            for request in requests
+            if isinstance(request.command, OpenAccount) and request.command.currency != usual
+        )
+
+    async def _decoder(self, transaction: Transaction, numbers: list[str], today: date) -> Lines:
         """A decoder that knows the accounts of the lines; whoever asks must still be let in."""
         entered = await enter(transaction, ADJUST, self._token)
-        named = {account_named(line) for _, line in batch if line is not None} - {None}
-        places = [place(self._door.region.code, number) for number in named if number is not None]
+        places = [place(self._door.region.code, number) for number in numbers]
         known = await currencies(transaction, places) if places else {}
         return Lines(
             currency=self._door.region.currency,
@@ -161,6 +224,12 @@ class Stream:
             today=today,
             actor=entered.principal.actor,
         )
+
+    def _done(self, flight: Flight, outcomes: list[Outcome]) -> list[LineDone]:
+        found = dict(flight.found)
+        for (number, request), outcome in zip(flight.asked, outcomes, strict=True):
+            found[number] = self._outcome(number, request.key, outcome)
+        return [found[number] for number, _ in flight.batch]
 
     def _outcome(self, number: int, key: str, outcome: Outcome) -> LineDone:
         if isinstance(outcome, Refused):
@@ -176,19 +245,15 @@ class Stream:
     def _refused(self, number: int, key: str | None, problem: Problem) -> LineDone:
         return LineDone(number, key, "refused", problem=details_of(problem, self._correlation_id))
 
-    def _unknown(
-        self,
-        asked: list[tuple[int, Asked]],
-        found: dict[int, LineDone],
-        batch: list[tuple[int, bytes | None]],
-    ) -> list[LineDone]:
-        """The last answers of a stream that cannot go on: of these lines it is not known."""
+    def _unknown(self, flight: Flight) -> list[LineDone]:
+        """Answers of a stream that cannot go on: of these lines it is not known."""
         says = "it may be done or not: send it again with the same key"
-        for number, request in asked:
+        found = dict(flight.found)
+        for number, request in flight.asked:
             found[number] = self._refused(
                 number, request.key, Problem("database_unavailable", says)
             )
-        return [found[number] for number, _ in batch]
+        return [found[number] for number, _ in flight.batch]
 
 
 async def _batches(request: Request) -> AsyncIterator[list[tuple[int, bytes | None]]]:
