@@ -31,6 +31,10 @@ class Currencies:
             state = cursor.execute(_SQL["state"], given).fetchone()
         return None if state is None else _decoder.decode(state).currency
 
+    def close(self) -> None:
+        """No connection is open."""
+        self._connection.close()
+
     def __enter__(self) -> Self:
         return self
 
@@ -40,4 +44,4 @@ class Currencies:
         fault: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        self._connection.close()
+        self.close()

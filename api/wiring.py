@@ -18,6 +18,7 @@ from api.security.resets import Resets
 from api.security.sign_in import SignIn
 from api.settings import Region, Settings
 from ledger.closing import MonthEnds
+from ledger.import_marks import KeptMarks
 from ledger.store.committer import Ledger
 from ledger.store.log import Log
 from ledger.store.migrate import Migration, RegionRow, migrate, migrations
@@ -72,6 +73,10 @@ class Database:
     def month_ends(self) -> MonthEnds:
         """The region's month ends; to be closed."""
         return MonthEnds(self.service_url)
+
+    def import_marks(self, file_sha256: bytes) -> KeptMarks:
+        """How far imports of a file got; to be closed."""
+        return KeptMarks(self.service_url, file_sha256)
 
     def log(self) -> Log:
         """The region's log for reading; to be closed."""

@@ -14,7 +14,8 @@ import msgspec
 
 from ledger import commands as c
 from ledger.calendar import Net
-from ledger.importing import Finding, Step, numbered_lines
+from ledger.import_steps import Step
+from ledger.importing import Finding, numbered_lines
 from ledger.parts import SettingsChange
 from ledger.receivables_line import COLUMNS, ReceivablesLine, cells, read
 from ledger.store.sql import load
@@ -43,6 +44,7 @@ class ReceivablesCsv:
     ) -> None:
         self.lines = 0
         self.steps_total = 0
+        self.resumed = 0
         self._file = file
         self._currency = currency
         self._today = today

@@ -41,12 +41,12 @@ def imported() -> Books:
         source = ReceivablesCsv(
             file, currency="USD", today=TODAY, actor="import", currency_of=books.currency_of
         )
-        summary = run(source, books.handle)
+        summary = run(source, books.enqueue)
         assert summary.ok, summary
         assert (2466, 100, 0) == (summary.lines, summary.accounts, summary.replayed)
         assert source.steps_total == summary.accepted
         before = books.events
-        again = run(source, books.handle)
+        again = run(source, books.enqueue)
         assert (before, 0, summary.accepted) == (books.events, again.accepted, again.replayed)
         assert again.ok
     return books

@@ -44,7 +44,7 @@ def take_in(database: Database) -> Summary:
             source = ReceivablesCsv(
                 file, currency="USD", today=TODAY, actor="import", currency_of=currency_of
             )
-            return run(source, ledger.handle_now)
+            return run(source, ledger.enqueue)
     finally:
         ledger.close()
 

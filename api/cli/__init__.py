@@ -29,6 +29,7 @@ from api.cli import (
 from api.cli.screen import REFUSED, Misuse, Refused, Screen
 from api.embedded import CannotStart
 from api.embedded.aside import NotEmpty
+from api.imports.share import FileChanged
 from api.sample_loading import SampleRefused
 from api.serving.exposition import CannotExpose
 from api.serving.service import CannotServe
@@ -70,6 +71,7 @@ _SAYS_ALL = (
     CannotStart,
     CannotSwap,
     Corrupt,
+    FileChanged,
     LedgerClosed,
     MigrationChanged,
     NoOwner,

@@ -1,6 +1,7 @@
 """A ledger in memory for tests of importing: a book an account, with keys that replay."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 from ledger.account import figures
 from ledger.book import Book
@@ -11,12 +12,17 @@ from ledger.store.outcomes import Accepted, Outcome, Refused
 
 
 class Books:
-    """Accounts by number, each a book; `handle` is the one door."""
+    """Accounts by number, each a book; `enqueue` is the one door."""
 
     def __init__(self) -> None:
         self.of: dict[str, Book] = {}
         self.batches: list[int] = []
         self._keys: dict[tuple[str, str], object] = {}
+
+    def enqueue(self, requests: Sequence[Request]) -> Future[list[Outcome]]:
+        answer: Future[list[Outcome]] = Future()
+        answer.set_result(self.handle(requests))
+        return answer
 
     def handle(self, requests: Sequence[Request]) -> list[Outcome]:
         self.batches.append(len(requests))

@@ -44,7 +44,7 @@ def imported(
     source = ReceivablesCsv(
         file, currency=currency, today=TODAY, actor="import", currency_of=books.currency_of
     )
-    return run(source, books.handle, skip_bad=skip_bad, report=reported.append), reported
+    return run(source, books.enqueue, skip_bad=skip_bad, report=reported.append), reported
 
 
 def line(type: str, key: str = "k-1", account: str = "0042-AB", **data: object) -> bytes:

@@ -24,7 +24,7 @@ def lines(books: Books | None = None) -> Lines:
 def imported(books: Books, *found: bytes, skip_bad: bool = False) -> tuple[Summary, list[Problem]]:
     reported: list[Problem] = []
     source = CommandLines(io.BytesIO(b"\n".join(found)), lines(books).request_or_faults)
-    return run(source, books.handle, skip_bad=skip_bad, report=reported.append), reported
+    return run(source, books.enqueue, skip_bad=skip_bad, report=reported.append), reported
 
 
 def unbilled(books: Books) -> int:

@@ -9,7 +9,8 @@ import pytest
 from ledger import events as e
 from ledger.account import figures, settings_on
 from ledger.history import as_of
-from ledger.importing import BATCH_MAX, LINE_BYTES_MAX
+from ledger.import_steps import BATCH_MAX
+from ledger.importing import LINE_BYTES_MAX
 from ledger.money import decimal_text
 from ledger.receivables_csv import ReceivablesCsv
 from tests.importing.books import Books

@@ -1,0 +1,1 @@
+"""Files of commands taken in, by one process or by several that own different lanes."""
