@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import psycopg
 
-from ledger.store.connection import CONNECT_TIMEOUT_S, TCP_TIMEOUT_MS
 from ledger.store.roles import WRITER, acting_as
 from ledger.store.sql import load
 
@@ -118,7 +117,5 @@ class KeptMarks:
             self._connection = psycopg.connect(
                 self._conninfo,
                 autocommit=True,
-                connect_timeout=CONNECT_TIMEOUT_S,
-                tcp_user_timeout=TCP_TIMEOUT_MS,
             )
         return self._connection
