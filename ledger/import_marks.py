@@ -114,8 +114,5 @@ class KeptMarks:
 
     def _open(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                self._conninfo,
-                autocommit=True,
-            )
+            self._connection = psycopg.connect(self._conninfo, autocommit=True)
         return self._connection

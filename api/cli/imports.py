@@ -20,6 +20,7 @@ from api.settings import Settings
 from api.wiring import Database
 from ledger import importing
 from ledger.receivables_csv import ReceivablesCsv
+from ledger.store.faults import StoreUnavailable
 from ledger.store.waiting import Order
 
 CATCH_UP_S_MAX = 600.0
@@ -82,7 +83,7 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
         take = _take_book if is_csv else _take_lines
         try:
             summary = take(given, file, database, screen)
-        except WorkerFailed as fault:
+        except (WorkerFailed, StoreUnavailable) as fault:
             raise Refused(f"{fault}; {GOES_ON}") from fault
         if summary.applied:
             screen.progress("views", 0, 0)

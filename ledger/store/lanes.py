@@ -18,14 +18,14 @@ def lane_of(account_id: UUID) -> int:
     return zlib.crc32(account_id.bytes) % LANES
 
 
-@lru_cache
-def _namespace(region: str) -> UUID:
-    return uuid5(NAMESPACE_URL, f"billing-ledger:{region}")
-
-
 def lanes_of_share(n: int, shares: int) -> range:
     """The lanes of share `n` of `shares`, counted from 0: every lane is in exactly one.
 
     Neighbours, since the writers of a process divide its lanes by turns.
     """
     return range(n * LANES // shares, (n + 1) * LANES // shares)
+
+
+@lru_cache
+def _namespace(region: str) -> UUID:
+    return uuid5(NAMESPACE_URL, f"billing-ledger:{region}")
