@@ -1,5 +1,6 @@
 """Structured logs: one JSON line an event on standard error, with correlation ids, without secrets."""
 
+import asyncio
 import json
 import logging
 import sys
@@ -98,4 +99,16 @@ def request(
         correlation_id=correlation_id,
         problem=problem,
     )
-    sys.stderr.write(f"{_encode(line).decode()}\n")
+    if not _waiting:
+        asyncio.get_running_loop().call_soon(_write)
+    _waiting.append(_encode(line))
+
+
+_waiting: list[bytes] = []
+"""Lines of requests answered in this turn of the event loop: a write costs more than a line."""
+
+
+def _write() -> None:
+    lines = [*_waiting, b""]
+    _waiting.clear()
+    sys.stderr.write(b"\n".join(lines).decode())

@@ -68,11 +68,10 @@ def minor_units(text: str, currency: str) -> int:
 def decimal_text(minor: int, currency: str) -> str:
     """The amount as a decimal string with exactly the currency's decimals, signed when negative."""
     digits = exponent(currency)
-    sign, units = ("-", -minor) if minor < 0 else ("", minor)
     if digits == 0:
-        return f"{sign}{units}"
-    whole, fraction = divmod(units, 10**digits)
-    return f"{sign}{whole}.{fraction:0{digits}d}"
+        return str(minor)
+    units = str(abs(minor)).rjust(digits + 1, "0")
+    return f"{'-' if minor < 0 else ''}{units[:-digits]}.{units[-digits:]}"
 
 
 def within_64_bits(minor: int) -> int:

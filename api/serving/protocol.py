@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api import logs, metrics
 from api.problems import CODES, MEDIA_TYPE, Problem, body_of
+from api.serving.corked import Corked
 
 HEAD_S = 10.0
 """For a request's head, from its first byte, or from when the connection was made."""
@@ -39,7 +40,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _body_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
-        super().connection_made(transport)
+        super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type] # as one
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

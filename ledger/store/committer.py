@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future
 
@@ -18,8 +17,6 @@ from ledger.store.roles import WRITER, acting_as
 from ledger.store.waiting import Asked, Order, Waiting
 from ledger.store.writer import Writer
 
-WRITERS = 2
-"""Threads with a connection each: while the database works for one, the other decides."""
 WAITING_MAX = 20_000
 """Commands that may wait; more are turned away at once."""
 STATEMENT_TIMEOUT = "30s"
@@ -29,32 +26,23 @@ _TEXT = re.compile(r"[^\x00\ud800-\udfff]*")
 
 
 class Ledger:
-    """Takes commands of one region's accounts; threads of its own decide and append them.
-
-    Each thread has lanes of its own, so the commands of an account never overtake one another.
-    """
+    """Takes commands of one region's accounts; a thread of its own decides and appends them."""
 
     def __init__(self, url: str, region: str) -> None:
         """Connects as the writer; raises WrongRegion when the database holds another region."""
         self.region = region
         self._closed: BaseException | None = None
-        self._stores = [
-            OneConnection(acting_as(url, WRITER, statement_timeout=STATEMENT_TIMEOUT))
-            for _ in range(WRITERS)
-        ]
-        found = Reads(self._stores[0]).region()
+        self._store = OneConnection(acting_as(url, WRITER, statement_timeout=STATEMENT_TIMEOUT))
+        found = Reads(self._store).region()
         if found != [region]:
-            self._stores[0].close()
+            self._store.close()
             raise WrongRegion(f"the database holds region {found}, not {region!r}")
-        self._writers = [
-            Writer(store, f"ledger-{region}-{n}", self._crashed)
-            for n, store in enumerate(self._stores)
-        ]
+        self._writer = Writer(self._store, f"ledger-{region}", self._crashed)
 
     @property
     def waiting(self) -> int:
         """Commands that wait to be taken by a flush."""
-        return sum(writer.waiting for writer in self._writers)
+        return self._writer.waiting
 
     async def handle(self, requests: Sequence[Request]) -> list[Outcome]:
         """The outcome of each request, in order; those of one account are done in order.
@@ -78,32 +66,25 @@ class Ledger:
         """
         order = order or Order()
         asked = Asked(len(requests), order)
-        shares: dict[Writer, list[Waiting]] = defaultdict(list)
-        for index, request in enumerate(requests):
-            waiting = self._waiting(request, asked, index)
-            shares[self._writers[waiting.place[0] % WRITERS]].append(waiting)
+        waiting = [self._waiting(request, asked, index) for index, request in enumerate(requests)]
         if self._closed is not None:
             order.is_broken = True
             raise LedgerClosed(str(self._closed)) from self._closed
         if self.waiting + len(requests) > max(WAITING_MAX, len(requests)):
             order.is_broken = True
             raise StoreUnavailable(f"{self.waiting} commands wait already: try again")
-        for writer, share in shares.items():
-            try:
-                writer.put(share)
-            except (LedgerClosed, StoreUnavailable) as fault:  # its share alone is not done
-                order.is_broken = True
-                for waiting in share:
-                    waiting.settle(fault)
+        try:
+            self._writer.put(waiting)
+        except (LedgerClosed, StoreUnavailable):
+            order.is_broken = True
+            raise
         return asked.future
 
     def close(self) -> None:
-        """What waits is done, then the threads and connections are gone; safe to call twice."""
+        """What waits is done, then the thread and its connection are gone; safe to call twice."""
         self._closed = self._closed or LedgerClosed(f"the ledger of {self.region} is closed")
-        for writer in self._writers:
-            writer.close()
-        for store in self._stores:
-            store.close()
+        self._writer.close()
+        self._store.close()
 
     def _waiting(self, request: Request, asked: Asked, index: int) -> Waiting:
         """The request in the queue's form; the edge has checked what is asserted here."""

@@ -19,10 +19,7 @@ def lane_of(account_id: UUID) -> int:
 
 
 def lanes_of_share(n: int, shares: int) -> range:
-    """The lanes of share `n` of `shares`, counted from 0: every lane is in exactly one.
-
-    Neighbours, since the writers of a process divide its lanes by turns.
-    """
+    """The lanes of share `n` of `shares`, counted from 0: every lane is in exactly one."""
     return range(n * LANES // shares, (n + 1) * LANES // shares)
 
 

@@ -1,6 +1,5 @@
 """Requests on their way: from the call that asked, through flushes, to the outcome of each."""
 
-import threading
 from concurrent.futures import Future
 
 from ledger.commands import Request
@@ -28,21 +27,19 @@ class Asked:
         self.future.set_running_or_notify_cancel()  # a caller who leaves cannot cancel an append
         self._outcomes: list[Outcome | None] = [None] * count
         self._left = count
-        self._settling = threading.Lock()
         self._fault: Exception | None = None
         if not count:
             self.future.set_result([])
 
     def settle(self, index: int, outcome: Outcome | Exception) -> None:
         """Takes the outcome of one request; a fault of one is raised for the whole call."""
-        with self._settling:
-            if isinstance(outcome, Exception):
-                self._fault = self._fault or outcome
-            else:
-                self._outcomes[index] = outcome
-            self._left -= 1
-            if self._left:
-                return
+        if isinstance(outcome, Exception):
+            self._fault = self._fault or outcome
+        else:
+            self._outcomes[index] = outcome
+        self._left -= 1
+        if self._left:
+            return
         if self._fault is not None:
             self.future.set_exception(self._fault)
         else:

@@ -1,4 +1,4 @@
-"""One thread that decides and appends the commands of some lanes; its queue is fair between them."""
+"""The thread that decides and appends commands; its queue is fair between lanes."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ BACKOFF_MAX_S = 1.0
 
 
 class Writer:
-    """Takes commands of the lanes it is given; those of one lane are done in order of arrival."""
+    """Takes commands; those of one lane are done in order of arrival."""
 
     def __init__(
         self, datastore: OneConnection, name: str, crashed: Callable[[BaseException], None]
@@ -53,7 +53,7 @@ class Writer:
         with self._changed:
             if self._closing:
                 raise LedgerClosed("the ledger is closed")
-            if waiting[0].order.is_broken:
+            if waiting and waiting[0].order.is_broken:
                 raise StoreUnavailable("a command before these was given up: send them all again")
             for one in waiting:
                 self._lane(one).append(one)
@@ -90,8 +90,9 @@ class Writer:
             while not self._lanes and not self._closing:
                 self._changed.wait()
             taken: list[Waiting] = []
-            for lane in list(self._lanes):
-                share = max((FLUSH_MAX - len(taken)) // len(self._lanes), 1)
+            lanes = list(self._lanes)
+            for done, lane in enumerate(lanes):
+                share = max((FLUSH_MAX - len(taken)) // (len(lanes) - done), 1)
                 queue = self._lanes.pop(lane)
                 taken += [queue.popleft() for _ in range(min(share, len(queue)))]
                 if queue:

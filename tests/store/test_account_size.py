@@ -41,10 +41,8 @@ GROW = """
 
 def blocks_read(ledger: Ledger) -> int:
     """Blocks of tables and indexes the database has looked at so far."""
-    for store in ledger._stores:
-        with store.get_connection() as connection:
-            connection.execute("SELECT pg_stat_force_next_flush()")
-    with ledger._stores[0].get_connection() as connection:
+    with ledger._store.get_connection() as connection:
+        connection.execute("SELECT pg_stat_force_next_flush()")
         row = connection.execute(
             "SELECT sum(heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit)::int AS n"
             " FROM pg_statio_user_tables WHERE schemaname = 'ledger'"

@@ -14,7 +14,7 @@ from ledger.book import Book
 from ledger.commands import Request
 from ledger.errors import AccountExists, AccountUnknown, IdempotencyKeyReused, IdTaken, Refusal
 from ledger.store import chain, flush, reads, writer
-from ledger.store.committer import WRITERS, Ledger
+from ledger.store.committer import Ledger
 from ledger.store.faults import LedgerClosed, StoreUnavailable, WrongRegion
 from ledger.store.lanes import account_id, lane_of
 from ledger.store.outcomes import Accepted, Refused
@@ -156,17 +156,12 @@ def test_two_doors_to_one_account(ledger: Ledger, database: Database) -> None:
     assert len(database.recorded("A-1")) == 201
 
 
-def reads_of(ledger: Ledger, number: str) -> reads.Reads:
-    """What the writer of an account reads with."""
-    return ledger._writers[lane_of(account_id(US.code, number)) % WRITERS]._reads
-
-
 def overtaken(ledger: Ledger, database: Database, monkeypatch: pytest.MonkeyPatch) -> object:
     """What a command gets when another process does the same one between its two reads."""
     open_it, request = requests("A-1", [opening(), charge("c1")])
     ledger.handle_now([open_it])
     other = Ledger(database.service_url, US.code)
-    own = reads_of(ledger, "A-1")
+    own = ledger._writer._reads
     read = own.items
 
     def items(wanted: object) -> None:
@@ -208,7 +203,7 @@ def test_hot_account_takes_few_rounds(ledger: Ledger, monkeypatch: pytest.Monkey
     ledger.handle_now(requests("A-1", commands))
     paying = [payment(f"p{n}", 900) for n in range(100)]
     rounds = []
-    own = reads_of(ledger, "A-1")
+    own = ledger._writer._reads
     read = own.items
     monkeypatch.setattr(own, "items", lambda wanted: rounds.append(read(wanted)))
     asked = [msgspec.structs.replace(r, key=f"p{r.key}") for r in requests("A-1", paying)]
@@ -250,8 +245,7 @@ def test_a_busy_lane_keeps_nobody_waiting(ledger: Ledger, monkeypatch: pytest.Mo
     numbers = [f"A-{n}" for n in range(400)]
     lanes = {number: lane_of(account_id(US.code, number)) for number in numbers}
     busy = numbers[0]
-    same = [n for n in numbers if lanes[n] % WRITERS == lanes[busy] % WRITERS]
-    other = next(number for number in same if lanes[number] != lanes[busy])
+    other = next(number for number in numbers if lanes[number] != lanes[busy])
     ledger.handle_now([*requests(busy, [opening()]), *requests(other, [opening()])])
     flushes: list[list[str]] = []
     hold = threading.Event()
@@ -311,12 +305,10 @@ def test_an_unreachable_database_is_reported(
     """Without a database a caller hears StoreUnavailable after a bounded number of attempts, and
     the same request is done once the database is back."""
     monkeypatch.setattr(writer, "BACKOFF_MAX_S", 0.001)
-    real = ledger._stores[0]._conninfo
-    for store in ledger._stores:
-        store.disconnect()
-        store._conninfo = "host=127.0.0.1 port=1 connect_timeout=1"
+    real = ledger._store._conninfo
+    ledger._store.disconnect()
+    ledger._store._conninfo = "host=127.0.0.1 port=1 connect_timeout=1"
     with pytest.raises(StoreUnavailable):
         ledger.handle_now(requests("A-1", [opening()]))
-    for store in ledger._stores:
-        store._conninfo = real
+    ledger._store._conninfo = real
     assert isinstance(ledger.handle_now(requests("A-1", [opening()]))[0], Accepted)

@@ -1,0 +1,45 @@
+"""A connection that sends an answer's head and body in one go."""
+
+import asyncio
+from typing import Any
+
+KEPT_BYTES_MAX = 64 * 1024
+"""What is written beyond this is sent at once, so that the transport can say when it is enough."""
+
+
+class Corked:
+    """A transport which sends what was written to it in one turn of the event loop together.
+
+    The server writes head and body apart, and each write is a call of the kernel that wakes the
+    caller: of a quick read a tenth of its time.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+        self._bytes = 0
+
+    def write(self, data: bytes) -> None:
+        """The data is sent before the event loop waits again."""
+        if not self._parts:
+            self._loop.call_soon(self._send)
+        self._parts.append(data)
+        self._bytes += len(data)
+        if self._bytes > KEPT_BYTES_MAX:
+            self._send()
+
+    def close(self) -> None:
+        """What was written is sent, and the connection ends."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._parts:
+            data = b"".join(self._parts)
+            self._parts.clear()
+            self._bytes = 0
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
