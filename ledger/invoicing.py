@@ -32,6 +32,7 @@ from ledger.fold import Fold
 from ledger.items import (
     AllocationItem,
     CarriedItem,
+    DayLines,
     InvoiceItem,
     UnbilledItem,
     source_ref,
@@ -44,7 +45,6 @@ from ledger.needs import (
     Query,
     SpareSources,
 )
-from ledger.parts import Lines
 from ledger.returns import is_debit_number
 
 
@@ -57,13 +57,14 @@ def needs_issue(
     yield from months
     if not known.missing(iter(months)):
         found = [known.items.get(("unbilled", month.id)) for month in months]
-        lines = _lines_through((m for m in found if isinstance(m, UnbilledItem)), period_end)
-        if lines.total_minor < 0:
-            yield from needs_for_money(account, known, -lines.total_minor)
+        days = _days_through((m for m in found if isinstance(m, UnbilledItem)), period_end)
+        total_minor = sum(day.lines.total_minor for day in days)
+        if total_minor < 0:
+            yield from needs_for_money(account, known, -total_minor)
         else:
             yield from needs_after_reopening(account, known, (), 0)
-            if account.unapplied_minor and lines.total_minor:
-                yield SpareSources(min(account.unapplied_minor, lines.total_minor))
+            if account.unapplied_minor and total_minor:
+                yield SpareSources(min(account.unapplied_minor, total_minor))
 
 
 def decide_issue(deciding: Deciding, command: IssueInvoice) -> None:
@@ -73,7 +74,7 @@ def decide_issue(deciding: Deciding, command: IssueInvoice) -> None:
     if command.number is not None:
         _refuse_reserved(account, command.number, period_end)
     deciding.refuse_taken(InvoiceItem, number)
-    lines = _lines_through(deciding.all(UnbilledItem), period_end)
+    lines = summed(day.lines for day in _days_through(deciding.all(UnbilledItem), period_end))
     if not lines.count:
         raise NothingToBill(period_end=period_end)
     due_on = command.due_on or calendar.due_date(terms_on(account, issued_on), issued_on)
@@ -286,5 +287,5 @@ def _unbilled_months(account: Account, period_end: date) -> Iterator[Named]:
         month = calendar.months_later(month, 1, 31)
 
 
-def _lines_through(months: Iterable[UnbilledItem], period_end: date) -> Lines:
-    return summed(day.lines for month in months for day in month.days if day.on <= period_end)
+def _days_through(months: Iterable[UnbilledItem], period_end: date) -> Iterator[DayLines]:
+    return (day for month in months for day in month.days if day.on <= period_end)
