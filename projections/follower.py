@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import psycopg
+from eventsourcing.persistence import MapperDeserialisationError
 
 from ledger.store import arrays
 from ledger.store.faults import Corrupt, message_of
@@ -96,15 +97,16 @@ class Follower:
         if not lags:
             return 0
         wanted = shares(lags, self.events_max)
+        cut = {lane for lane, count in wanted.items() if count < lags[lane]}
         try:
-            return self._take(wanted, carefully=False)
+            return self._take(wanted, cut, carefully=False)
         except Exception as fault:
             if not is_write_fault(fault):
                 raise
             _log.warning(
                 "batch_refused", extra={"read_model": self.model.name, "error": message_of(fault)}
             )
-            return self._take(wanted, carefully=True)
+            return self._take(wanted, cut, carefully=True)
 
     def run(self, stop: threading.Event, see: Callable[[Lag], None] | None = None) -> None:
         """Follows until told to stop; `see` is given the lag, about once a second.
@@ -193,10 +195,11 @@ class Follower:
             self._connection.close()
             self._connection = None
 
-    def _take(self, wanted: Mapping[int, int], *, carefully: bool) -> int:
+    def _take(self, wanted: Mapping[int, int], cut: set[int], *, carefully: bool) -> int:
+        """Takes so many events of lanes; those `cut` have more, and are taken to a command's end."""
         connection = self._open()
         with connection.transaction():
-            claimed = self._claim(connection, wanted)
+            claimed = self._whole(connection, self._claim(connection, wanted), cut)
             if not claimed:
                 return 0
             lanes, after, upto = zip(*claimed, strict=True)
@@ -234,6 +237,28 @@ class Follower:
         )
         claimed = [(lane, at, min(at + wanted[lane], heads[lane])) for lane, at, _ in rows]
         return [(lane, at, upto) for lane, at, upto in claimed if upto > at]
+
+    def _whole(
+        self, connection: Connection, claimed: list[tuple[int, int, int]], cut: set[int]
+    ) -> list[tuple[int, int, int]]:
+        """The same, but of lanes that are cut up to the end of a command: nobody sees half of one."""
+        while ends := {lane: upto for lane, _, upto in claimed if lane in cut}:
+            given = {
+                "lanes": arrays.packed(arrays.Int4, list(ends)),
+                "upto": arrays.packed(arrays.Int8, list(ends.values())),
+            }
+            rows = connection.execute(_SQL["around"], given).fetchall()
+            cut = {lane for lane, *two in cast(list[Any], rows) if self._is_split(*two)}
+            claimed = [(lane, after, upto + (lane in cut)) for lane, after, upto in claimed]
+        return claimed
+
+    def _is_split(self, topic: str, state: bytes, next_topic: str, next_state: bytes) -> bool:
+        """Whether an account's two events are of one command; one that cannot be read stands alone."""
+        try:
+            key = self._mapper.read(topic, state).key
+            return key == self._mapper.read(next_topic, next_state).key
+        except MapperDeserialisationError:
+            return False
 
     def _retry(self, connection: Connection, lane: int, account_id: UUID) -> None:
         lanes = {"lanes": arrays.packed(arrays.Int4, (lane,))}

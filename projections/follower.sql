@@ -42,6 +42,14 @@ WHERE t.lane = ANY (%(lanes)b)
 ORDER BY t.lane
 FOR UPDATE SKIP LOCKED;
 
+-- name: around
+-- The events at a position and after it, of lanes where both are of one account.
+SELECT asked.lane, last.topic, last.state, next.topic, next.state
+FROM unnest(%(lanes)b::int[], %(upto)b::bigint[]) AS asked (lane, upto)
+JOIN ledger.event AS last ON last.lane = asked.lane AND last.position = asked.upto
+JOIN ledger.event AS next ON next.lane = asked.lane AND next.position = asked.upto + 1
+WHERE last.account_id = next.account_id;
+
 -- name: lock
 -- Locks the tracked positions of lanes, in order, waiting for other followers.
 SELECT t.lane, t.position

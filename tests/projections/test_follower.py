@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -19,7 +20,7 @@ from projections.receivables import RECEIVABLES
 from tests.projections.books import MadeUp, append, books, interleaved
 from tests.projections.views import views_differ
 from tests.store.databases import Database
-from tests.store.scenario import charge, opening, requests
+from tests.store.scenario import charge, opening, payment, requests
 
 LIMIT_S = 20.0
 CUT = (
@@ -113,6 +114,19 @@ def test_killed_at_random(
     assert kills > 0
     follower.catch_up()
     assert [] == differences(database, accounts)
+
+
+def test_a_batch_ends_with_a_command(database: Database, ledger: Ledger) -> None:
+    """However small the batches, the views show commands of several events whole or not at all."""
+    paying = [payment(f"p{n}", 5 + n) for n in range(3)]  # submitted and processed at once
+    append(ledger, requests("A-1", [opening(), *paying, charge("c")]))
+    ends = {event.key: event.version for event in database.recorded("A-1")}
+    seen = list[int]()
+    with closing(Follower(database.service_url, RECEIVABLES, events_max=1)) as follower:
+        while follower.step():
+            seen += database.rows("SELECT version FROM receivables.account")
+    assert [*ends.values()] == seen
+    assert 8 == seen[-1]
 
 
 def test_two_at_once(database: Database, ledger: Ledger) -> None:
