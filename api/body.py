@@ -60,23 +60,26 @@ def _decoded(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 async def _read(request: Request) -> bytes:
-    too_large = Problem("payload_too_large", f"the body may have {BODY_BYTES_MAX} bytes")
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and (len(announced) > 9 or int(announced) > BODY_BYTES_MAX):
-        raise too_large
+        raise _too_large()
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > BODY_BYTES_MAX:
-                    raise too_large
+                    raise _too_large()
     except TimeoutError:
         says = f"the body must arrive within {BODY_S:.0f} s"
         raise Problem("request_timeout", says, headers={"Connection": "close"}) from None
     except ClientDisconnect as fault:
         raise Problem("malformed_request", "the connection ended within the body") from fault
     return bytes(body)
+
+
+def _too_large() -> Problem:
+    return Problem("payload_too_large", f"the body may have {BODY_BYTES_MAX} bytes")
 
 
 def _invalid(message: str) -> Problem:

@@ -73,15 +73,15 @@ class Edge:
         try:
             refuse_odd_head(scope)
             await self._app(scope, receive, send_marked)
-        except Exception as raised:
-            fault = _unwrapped(raised)
-            if not isinstance(fault, EXPECTED):
+        except Exception as fault:
+            # Kept under no other name: it refers to this frame, and its name here is forgotten.
+            if not isinstance(_unwrapped(fault), EXPECTED):
                 logs.fault("internal_error", correlation_id=correlation_id)
             if status and not complete:
-                scope["problem"] = _problem_of(fault).code
+                scope["problem"] = _problem_of(_unwrapped(fault)).code
                 raise  # half an answer is out: the server must cut the connection
             if not status:
-                await answer(Request(scope), fault)(scope, receive, send_marked)
+                await answer(Request(scope), _unwrapped(fault))(scope, receive, send_marked)
         except asyncio.CancelledError:
             # The process ends, and what it waited for took too long: done or not, nobody knows.
             if status:

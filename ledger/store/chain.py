@@ -153,7 +153,8 @@ class Chain:
         try:
             decision = decide(self._account, known, waiting.request)
         except Refusal as refusal:
-            refused = Refused(refusal)
+            # Without its traceback, which refers to this frame: whoever keeps the one keeps the flush.
+            refused = Refused(refusal.with_traceback(None))
             self.settled.append((waiting, lambda _: refused))
         except Exception as fault:  # noqa: BLE001 # goes to the one who asked; the others go on
             crashed = fault
