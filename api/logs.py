@@ -13,6 +13,8 @@ import msgspec
 from ledger.store.faults import message_of
 
 LOGGER = "billing-ledger"
+WRITE_BYTES_MAX = 4096
+"""PIPE_BUF of Linux: what is written to a pipe at once, up to this, stays together (POSIX, write)."""
 _logger = logging.getLogger(LOGGER)
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
 
@@ -109,6 +111,17 @@ _waiting: list[bytes] = []
 
 
 def _write() -> None:
-    lines = [*_waiting, b""]
+    """Writes what waits, whole lines at a time, in pieces that a pipe takes in one go.
+
+    Several processes write to the same one: the lines of one must not be torn by another's.
+    """
+    lines = [line.decode() + "\n" for line in _waiting]
     _waiting.clear()
-    sys.stderr.write(b"\n".join(lines).decode())
+    piece, size = list[str](), 0
+    for line in lines:
+        if size + len(line) > WRITE_BYTES_MAX:
+            sys.stderr.write("".join(piece))
+            piece, size = list[str](), 0
+        piece.append(line)
+        size += len(line)
+    sys.stderr.write("".join(piece))

@@ -1,9 +1,13 @@
 """Log lines: one a request, with its correlation id, and nothing in any of them that is a secret."""
 
+import asyncio
 import json
 import logging
 import os
+import select
+import sys
 import uuid
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -52,6 +56,34 @@ def test_a_request_is_one_line(service: Service) -> None:
         {**expected, "status": 200},
         {**expected, "status": 404, "problem": "account_unknown"},
     ]
+
+
+def test_lines_are_written_whole(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many requests a turn of the event loop answers, each write is of whole lines and small
+    enough that a pipe takes it in one go: another process's lines come between, never within."""
+    written: list[str] = []
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=written.append))
+    caplog.set_level(logging.INFO, logs.LOGGER)
+
+    async def answer(requests: int) -> None:
+        for n in range(requests):
+            logs.request(
+                method="GET",
+                route="/v1/accounts/{account_number}/summary",
+                status=200,
+                ms=1.0,
+                correlation_id=f"{n:064}",
+                problem=None,
+            )
+        await asyncio.sleep(0)
+
+    asyncio.run(answer(100))
+    assert all(len(piece) <= select.PIPE_BUF and piece.endswith("\n") for piece in written)
+    told = [json.loads(line)["correlation_id"] for line in "".join(written).splitlines()]
+    assert [f"{n:064}" for n in range(100)] == told
+    assert len(written) < 10
 
 
 TYPED = tuple(f"hunter2-typed-{n}" for n in range(9))
