@@ -19,27 +19,36 @@ class Corked:
         self._loop = loop
         self._parts: list[bytes] = []
         self._bytes = 0
+        self._is_lost = False
 
     def write(self, data: bytes) -> None:
         """The data is sent before the event loop waits again."""
+        if self._is_lost:
+            return
         if not self._parts:
-            self._loop.call_soon(self._send)
+            self._loop.call_soon(self.uncork)
         self._parts.append(data)
         self._bytes += len(data)
         if self._bytes > KEPT_BYTES_MAX:
-            self._send()
+            self.uncork()
 
     def close(self) -> None:
         """What was written is sent, and the connection ends."""
-        self._send()
+        self.uncork()
         self._transport.close()
 
-    def _send(self) -> None:
+    def uncork(self) -> None:
+        """What was written is sent now."""
         if self._parts:
             data = b"".join(self._parts)
             self._parts.clear()
             self._bytes = 0
             self._transport.write(data)
+
+    def lost(self) -> None:
+        """The connection is gone, and what is written with it: uvloop (0.23) takes it for a fault."""
+        self._is_lost = True
+        self._parts.clear()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -33,6 +33,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _has_asked = False
     _in_head = False
     _in_body = False
+    _cork: Corked
     _is_over = False
     """Nothing more is read: what came was not HTTP."""
     _head_bytes = 0
@@ -40,12 +41,17 @@ class BoundedProtocol(HttpToolsProtocol):
     _body_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
-        super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type] # as one
+        self._cork = Corked(transport, self.loop)
+        super().connection_made(self._cork)  # type: ignore[arg-type] # as one
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
+        self._cork.lost()
         super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        self._cork.uncork()  # the event loop ends the connection now
 
     def data_received(self, data: bytes) -> None:
         if self._is_over:
