@@ -65,6 +65,8 @@ class Gathering(Generic[Q, A]):
     async def _answer(self, line: Line, batch: list[tuple[Q, asyncio.Future[A]]]) -> None:
         try:
             found = await self._answers(line, [question for question, _ in batch])
+            # Were one left out, those after it would be given somebody else's.
+            assert len(found) == len(batch), (len(found), len(batch))
             for (_, answer), one in zip(batch, found, strict=True):
                 if not answer.done():  # whoever asked may have gone
                     answer.set_result(one)

@@ -1,0 +1,44 @@
+"""Questions asked together: each asker gets the answer to their own question, or a fault."""
+
+import asyncio
+from typing import cast
+
+import pytest
+
+from api.database import Line
+from api.gathering import Gathering
+
+LINES = [cast(Line, object())]
+
+
+def test_an_answer_that_is_missing_is_given_to_nobody() -> None:
+    """Were one answer left out, those after it would be somebody else's: all get a fault instead."""
+
+    async def answers(line: Line, asked: list[int]) -> list[int]:
+        return [one for one in asked if one != 2]
+
+    async def ask_all() -> list[int | BaseException]:
+        gathering = Gathering(LINES, answers)
+        return await asyncio.gather(*map(gathering.ask, (1, 2, 3)), return_exceptions=True)
+
+    assert [AssertionError] * 3 == [type(one) for one in asyncio.run(ask_all())]
+
+
+def test_who_leaves_takes_no_answer_from_others() -> None:
+    """An asker who is gone before the answer comes changes nothing for those asked with them."""
+
+    async def answers(line: Line, asked: list[int]) -> list[int]:
+        await asyncio.sleep(0)
+        return [10 * one for one in asked]
+
+    async def ask_all() -> list[int]:
+        gathering = Gathering(LINES, answers)
+        asking = [asyncio.ensure_future(gathering.ask(one)) for one in (1, 2, 3)]
+        await asyncio.sleep(0)
+        asking[1].cancel()
+        left = [await asking[0], await asking[2]]
+        with pytest.raises(asyncio.CancelledError):
+            await asking[1]
+        return [*left, await gathering.ask(4)]
+
+    assert [10, 30, 40] == asyncio.run(ask_all())
