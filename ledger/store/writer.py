@@ -78,6 +78,7 @@ class Writer:
         except BaseException as crash:
             self._crashed(crash)
             self._fail(taken, crash)
+            self.datastore.disconnect()  # a snapshot may be open, and nobody closes what crashed
             raise
 
     def _take(self) -> list[Waiting]:

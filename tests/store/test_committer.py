@@ -18,10 +18,11 @@ from ledger.store.committer import Ledger
 from ledger.store.faults import LedgerClosed, StoreUnavailable, WrongRegion
 from ledger.store.lanes import account_id, lane_of
 from ledger.store.outcomes import Accepted, Refused
+from ledger.store.reads import Reads
 from ledger.store.waiting import Waiting
 from tests.acting import KINDS, Actor, Dice
 from tests.checking import Checked
-from tests.store.databases import US, Database
+from tests.store.databases import SERVICE, US, Database
 from tests.store.scenario import charge, every_command, opening, payment, requests
 
 SEED = 20_200_731
@@ -123,6 +124,14 @@ def test_a_refusal_leaves_nothing_and_frees_its_key(ledger: Ledger, database: Da
     assert database.rows("SELECT key FROM ledger.command_key ORDER BY key") == ["key-1", "key-3"]
     later = msgspec.structs.replace(asked[0], command=charge("c2"))
     assert isinstance(ledger.handle_now([later])[0], Accepted)
+
+
+def test_a_refusal_holds_on_to_nothing(ledger: Ledger) -> None:
+    """A refusal has no traceback: its frames would keep the account and items that it was decided on,
+    thousands perhaps, for as long as somebody keeps it, or until the garbage collector looks."""
+    [refused] = ledger.handle_now(requests("A-1", [charge("c1")]))
+    assert isinstance(refused, Refused)
+    assert refused.refusal.__traceback__ is None
 
 
 def test_a_dry_run_records_nothing(ledger: Ledger, database: Database) -> None:
@@ -297,6 +306,32 @@ def test_a_crash_of_the_thread_is_heard_by_everybody(
         ledger.handle_now(requests("A-1", [opening()]))
     with pytest.raises(LedgerClosed, match="planted"):
         ledger.handle_now(requests("A-1", [opening()]))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_crash_of_the_thread_leaves_no_transaction_open(
+    ledger: Ledger, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread crashes while it has a snapshot: its session ends, and keeps no old rows alive."""
+    sessions = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = %s"
+    )
+
+    def crash(taken: object, reads: Reads, *_: object) -> object:
+        reads.accounts_and_keys([], [])
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(writer, "flush", crash)
+    assert [1] == database.rows(sessions, SERVICE)
+    with pytest.raises(LedgerClosed, match="planted"):
+        ledger.handle_now(requests("A-1", [opening()]))
+    ledger._writer._thread.join(10)
+    left = database.rows(sessions, SERVICE)
+    for _ in range(100):
+        if left == [0]:  # the server hears a little later that its client is gone
+            break
+        left = database.rows(sessions, SERVICE)
+    assert [0] == left
 
 
 def test_an_unreachable_database_is_reported(
