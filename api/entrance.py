@@ -29,7 +29,7 @@ class Entrance:
     async def enter(
         self, permission: Permission, token_sha256: bytes, at: Place | None = None
     ) -> Entered:
-        """Who asks. Raises Problem (401, 403, 404), and DatabaseUnavailable."""
+        """Who asks. Raises Problem (401, 403, 404), DatabaseUnavailable, and as Gathering.ask."""
         verdict, entered = await self._gathering.ask(_Asked(permission, token_sha256, at))
         refuse(verdict)
         return entered

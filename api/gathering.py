@@ -1,10 +1,11 @@
 """Questions of one turn of the event loop asked together: one round trip for all that wait."""
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from api.database import Line
+from api.database import WAIT_S, Line, PoolBusy
 from api.problems import Problem
 
 BATCH_MAX = 128
@@ -29,17 +30,23 @@ class Gathering(Generic[Q, A]):
         self._answers = answers
         self._idle = list(lines)
         self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
+        self._since: list[float] = []
+        """When those that wait asked, by the event loop's clock."""
         self._due = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def ask(self, question: Q) -> A:
-        """The answer; raises what `answers` does, and Problem when too many wait."""
+        """The answer; raises what `answers` does, Problem when too many wait, PoolBusy after WAIT_S.
+
+        That is told when the next line is free: where the database is away, once for all who wait.
+        """
         if len(self._waiting) >= WAITING_MAX:
             wait = {"Retry-After": str(RETRY_AFTER_S)}
             raise Problem("overloaded", "too many requests at once", headers=wait)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[A] = loop.create_future()
         self._waiting.append((question, answer))
+        self._since.append(loop.time())
         if not self._due:
             self._due = True
             loop.call_soon(self._start)  # after every request that is ready to ask has asked
@@ -55,12 +62,22 @@ class Gathering(Generic[Q, A]):
     def _start(self) -> None:
         """Gives what waits to the idle lines."""
         self._due = False
+        if self._waiting:
+            self._refuse_late()
         while self._waiting and self._idle:
             batch = self._waiting[:BATCH_MAX]
-            del self._waiting[:BATCH_MAX]
+            del self._waiting[:BATCH_MAX], self._since[:BATCH_MAX]
             task = asyncio.ensure_future(self._answer(self._idle.pop(), batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _refuse_late(self) -> None:
+        """Tells who has waited too long; they asked first."""
+        late = bisect_left(self._since, asyncio.get_running_loop().time() - WAIT_S)
+        for _, answer in self._waiting[:late]:
+            if not answer.done():
+                answer.set_exception(PoolBusy())
+        del self._waiting[:late], self._since[:late]
 
     async def _answer(self, line: Line, batch: list[tuple[Q, asyncio.Future[A]]]) -> None:
         try:

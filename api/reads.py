@@ -86,7 +86,7 @@ class SummaryReader:
         self._gathering = Gathering(lines, _answers)
 
     async def read(self, asked: Asked) -> Row:
-        """The answer to one request; raises DatabaseUnavailable, and Problem when too many wait."""
+        """The answer to one request; raises DatabaseUnavailable, and as Gathering.ask."""
         return await self._gathering.ask(asked)
 
     async def refuse_never_given(self, verdict: str, wanted: tuple[int, int]) -> None:

@@ -5,8 +5,9 @@ from typing import cast
 
 import pytest
 
-from api.database import Line
-from api.gathering import Gathering
+from api import gathering as gathering_module
+from api.database import DatabaseUnavailable, Line, PoolBusy
+from api.gathering import BATCH_MAX, Gathering
 
 LINES = [cast(Line, object())]
 
@@ -42,3 +43,24 @@ def test_who_leaves_takes_no_answer_from_others() -> None:
         return [*left, await gathering.ask(4)]
 
     assert [10, 30, 40] == asyncio.run(ask_all())
+
+
+def test_who_has_waited_too_long_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is away, and a batch has waited for it in vain: whoever waited behind it as long
+    is told at once, and not after a vain wait of each batch."""
+    tried: list[int] = []
+
+    async def answers(line: Line, asked: list[int]) -> list[int]:
+        tried.append(len(asked))
+        await asyncio.sleep(0)
+        monkeypatch.setattr(gathering_module, "WAIT_S", -1.0)  # and so long it has taken
+        raise DatabaseUnavailable
+
+    async def ask_all() -> list[int | BaseException]:
+        gathering = Gathering(LINES, answers)
+        asking = map(gathering.ask, range(3 * BATCH_MAX))
+        return await asyncio.gather(*asking, return_exceptions=True)
+
+    told = [type(one) for one in asyncio.run(ask_all())]
+    assert [DatabaseUnavailable] * BATCH_MAX + [PoolBusy] * 2 * BATCH_MAX == told
+    assert [BATCH_MAX] == tried
