@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 import psycopg
 from eventsourcing.persistence import InterfaceError, OperationalError
 
-from api import logs
+from api import garbage, logs
 from api.imports.share import Checked, FileChanged, Share, Taking
 from ledger.importing import Problem, Progress, Report, Summary, merged
 from ledger.store.faults import LedgerClosed, StoreUnavailable, WrongRegion, message_of
@@ -156,6 +156,7 @@ class _Worker:
 def _work(connection: Connection, share: Share) -> None:
     """What a worker's process runs."""
     logs.set_up()
+    garbage.look_less_often()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever pressed the key, the parent ends all
     parent = _Parent(connection)
     try:
