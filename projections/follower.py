@@ -89,24 +89,23 @@ class Follower:
         With `upto`, only of its lanes, and none past its positions. Raises Corrupt when the log
         has a gap.
         """
-        lags = {}
+        lags, ends = dict[int, int](), dict[int, int]()
         for lane, tracked, head in self._positions("behind"):
-            lag = min(head, upto.get(lane, 0)) - tracked if upto is not None else head - tracked
-            if lag > 0:
-                lags[lane] = lag
+            end = min(head, upto.get(lane, 0)) if upto is not None else head
+            if end > tracked:
+                lags[lane], ends[lane] = end - tracked, end
         if not lags:
             return 0
         wanted = shares(lags, self.events_max)
-        cut = {lane for lane, count in wanted.items() if count < lags[lane]}
         try:
-            return self._take(wanted, cut, carefully=False)
+            return self._take(wanted, ends, carefully=False)
         except Exception as fault:
             if not is_write_fault(fault):
                 raise
             _log.warning(
                 "batch_refused", extra={"read_model": self.model.name, "error": message_of(fault)}
             )
-            return self._take(wanted, cut, carefully=True)
+            return self._take(wanted, ends, carefully=True)
 
     def run(self, stop: threading.Event, see: Callable[[Lag], None] | None = None) -> None:
         """Follows until told to stop; `see` is given the lag, about once a second.
@@ -195,11 +194,11 @@ class Follower:
             self._connection.close()
             self._connection = None
 
-    def _take(self, wanted: Mapping[int, int], cut: set[int], *, carefully: bool) -> int:
-        """Takes so many events of lanes; those `cut` have more, and are taken to a command's end."""
+    def _take(self, wanted: Mapping[int, int], ends: Mapping[int, int], *, carefully: bool) -> int:
+        """Takes so many events of lanes, none past their ends, and no command in part."""
         connection = self._open()
         with connection.transaction():
-            claimed = self._whole(connection, self._claim(connection, wanted), cut)
+            claimed = self._whole(connection, self._claim(connection, wanted, ends), ends)
             if not claimed:
                 return 0
             lanes, after, upto = zip(*claimed, strict=True)
@@ -223,7 +222,7 @@ class Follower:
         return len(events)
 
     def _claim(
-        self, connection: Connection, wanted: Mapping[int, int]
+        self, connection: Connection, wanted: Mapping[int, int], ends: Mapping[int, int]
     ) -> list[tuple[int, int, int]]:
         """Lane, tracked position and the position to reach, of the lanes that are free."""
         lanes = {"lanes": arrays.packed(arrays.Int4, sorted(wanted))}
@@ -232,24 +231,26 @@ class Follower:
             return []
         if rows[0][2] != self._mark:
             raise ViewOutdated(f"{self.model.name} was made by another release: rebuild it")
-        heads = dict(
-            cast(list[tuple[int, int]], connection.execute(_SQL["heads"], lanes).fetchall())
-        )
-        claimed = [(lane, at, min(at + wanted[lane], heads[lane])) for lane, at, _ in rows]
+        claimed = [(lane, at, min(at + wanted[lane], ends[lane])) for lane, at, _ in rows]
         return [(lane, at, upto) for lane, at, upto in claimed if upto > at]
 
     def _whole(
-        self, connection: Connection, claimed: list[tuple[int, int, int]], cut: set[int]
+        self,
+        connection: Connection,
+        claimed: list[tuple[int, int, int]],
+        ends: Mapping[int, int],
     ) -> list[tuple[int, int, int]]:
-        """The same, but of lanes that are cut up to the end of a command: nobody sees half of one."""
-        while ends := {lane: upto for lane, _, upto in claimed if lane in cut}:
+        """The same, each up to the end of a command, as the lanes' ends are: nobody sees half of one."""
+        while cut := {lane: upto for lane, _, upto in claimed if upto < ends[lane]}:
             given = {
-                "lanes": arrays.packed(arrays.Int4, list(ends)),
-                "upto": arrays.packed(arrays.Int8, list(ends.values())),
+                "lanes": arrays.packed(arrays.Int4, list(cut)),
+                "upto": arrays.packed(arrays.Int8, list(cut.values())),
             }
             rows = connection.execute(_SQL["around"], given).fetchall()
-            cut = {lane for lane, *two in cast(list[Any], rows) if self._is_split(*two)}
-            claimed = [(lane, after, upto + (lane in cut)) for lane, after, upto in claimed]
+            split = {lane for lane, *two in cast(list[Any], rows) if self._is_split(*two)}
+            if not split:
+                break
+            claimed = [(lane, after, upto + (lane in split)) for lane, after, upto in claimed]
         return claimed
 
     def _is_split(self, topic: str, state: bytes, next_topic: str, next_state: bytes) -> bool:

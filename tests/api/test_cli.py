@@ -179,13 +179,18 @@ def test_doctor_finds_what_is_wrong(migrated: Run, database: Database, tmp_path:
             connection.execute(b"DELETE FROM access.outbox")
 
 
+def of(account: str) -> list[dict[str, object]]:
+    """The lines for an account of a test's own: tests run in any order, on any process."""
+    return [{**line, "account": account} for line in LINES]
+
+
 def by_name(done: Ran) -> dict[str, dict[str, object]]:
     return {one["name"]: one for one in done.lines}
 
 
 def test_import_of_lines_twice_changes_nothing(migrated: Run, tmp_path: Path) -> None:
     """The second run finds every command done; figures are in the views when it returns."""
-    path = ndjson(tmp_path, *LINES)
+    path = ndjson(tmp_path, *of("N-5"))
     first, second = (migrated("import", path, "--json") for _ in range(2))
     assert (0, 0) == (first.code, second.code), (first, second)
     assert (3, 0) == (first.lines[0]["accepted"], first.lines[0]["replayed"])
@@ -212,7 +217,8 @@ def test_import_tells_bad_lines_and_takes_nothing(migrated: Run, tmp_path: Path)
     """A bad line stops all, unless it is to be left out; a refused one only itself."""
     bad = {**LINES[0], "key": "other", "account": "N-2", "type": "open_acount"}
     fine = {**LINES[0], "account": "N-3"}
-    path = ndjson(tmp_path, bad, fine, REFUSED_LINE)
+    migrated("import", ndjson(tmp_path, *of("N-4")))
+    path = ndjson(tmp_path, bad, fine, {**REFUSED_LINE, "account": "N-4"})
     done = migrated("import", path, "--json")
     assert (1, False, 1) == (done.code, done.lines[0]["applied"], done.lines[0]["bad_lines"])
     assert "line 1:" in done.err
@@ -243,18 +249,21 @@ def test_replay_shows_figures_history_and_that_hashes_chain(migrated: Run, tmp_p
     assert before["figures"]["current_activity"]["amount"] == "0.00"
 
 
-def test_replay_tells_that_history_was_changed(migrated: Run, database: Database) -> None:
+def test_replay_tells_that_history_was_changed(
+    migrated: Run, database: Database, tmp_path: Path
+) -> None:
     """A body changed by the owner breaks the chain: exit 1, and where."""
     assert database.owner_url is not None
-    id = account_id("us", "C-1")
+    migrated("import", ndjson(tmp_path, *of("N-6")))
+    id = account_id("us", "N-6")
     with closing(psycopg.connect(database.owner_url, autocommit=True)) as connection:
         [state] = connection.execute(
             b"SELECT state FROM ledger.event WHERE account_id = %s AND version = 2", (id,)
         ).fetchone() or [b""]
         change = b"UPDATE ledger.event SET state = %s WHERE account_id = %s AND version = 2"
-        connection.execute(change, (bytes(state).replace(b"55", b"54", 1), id))
+        connection.execute(change, (bytes(state).replace(b"6111", b"6110", 1), id))
         try:
-            done = migrated("replay", "C-1", "--json")
+            done = migrated("replay", "N-6", "--json")
             assert done.code == 1
             assert any("version 2" in fault for fault in done.lines[0]["faults"])
         finally:
@@ -271,9 +280,12 @@ def test_rebuild_finds_the_views_equal_and_swaps_them(migrated: Run) -> None:
     assert migrated("doctor").code == 0
 
 
-def test_rebuild_tells_where_a_view_was_wrong(migrated: Run, database: Database) -> None:
+def test_rebuild_tells_where_a_view_was_wrong(
+    migrated: Run, database: Database, tmp_path: Path
+) -> None:
     """A view that is not what the log says is not swapped unawares; accepting mends it."""
     assert database.owner_url is not None
+    migrated("import", ndjson(tmp_path, *of("N-7")))
     with closing(psycopg.connect(database.owner_url, autocommit=True)) as connection:
         connection.execute(b"UPDATE receivables.account SET open_minor = open_minor + 1")
     done = migrated("rebuild", "--json")
@@ -282,7 +294,7 @@ def test_rebuild_tells_where_a_view_was_wrong(migrated: Run, database: Database)
     mended = migrated("rebuild", "--accept-differences", "--json")
     assert (1, True) == (mended.code, mended.lines[0]["swapped"])
     with closing(psycopg.connect(database.owner_url, autocommit=True)) as connection:
-        query = b"SELECT DISTINCT open_minor FROM receivables.account WHERE account_number = 'N-1'"
+        query = b"SELECT DISTINCT open_minor FROM receivables.account WHERE account_number = 'N-7'"
         assert [(61_11,)] == connection.execute(query).fetchall()
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 
 import psycopg
@@ -127,6 +127,25 @@ def test_a_batch_ends_with_a_command(database: Database, ledger: Ledger) -> None
             seen += database.rows("SELECT version FROM receivables.account")
     assert [*ends.values()] == seen
     assert 8 == seen[-1]
+
+
+def test_what_another_took_meanwhile_splits_no_command(
+    database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A follower that claims a lane which another one has moved takes no part of a command."""
+    paying = [payment(f"p{n}", 5 + n) for n in range(3)]
+    append(ledger, requests("A-1", [opening(), charge("c"), *paying]))
+    with closing(Follower(database.service_url, RECEIVABLES, events_max=2)) as follower:
+        take = follower._take
+
+        def late(wanted: Mapping[int, int], ends: Mapping[int, int], *, carefully: bool) -> int:
+            with closing(Follower(database.service_url, RECEIVABLES, events_max=1)) as other:
+                other.step()
+            return take(wanted, ends, carefully=carefully)
+
+        monkeypatch.setattr(follower, "_take", late)
+        follower.step()
+    assert [4] == database.rows("SELECT version FROM receivables.account")
 
 
 def test_two_at_once(database: Database, ledger: Ledger) -> None:
