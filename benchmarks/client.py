@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 from uvicorn.loops.auto import auto_loop_factory
 
 from benchmarks.probing import Probing, Seen, probe
-from benchmarks.wire import HEAD_END, LENGTH
+from benchmarks.wire import HEAD_END, LENGTH, RETRY_AFTER
 
 ANSWER_S_MAX = 60.0
 
@@ -31,7 +31,8 @@ class Round(NamedTuple):
     at_once: int
     seconds: float
     per_s: float = 0.0
-    """With a rate, a request is sent when its time has come, not when an answer is there."""
+    """With a rate, a request is sent when its time has come, not when an answer is there; what it
+    takes is counted from then, also when no line was free."""
     keep: bool = False
     """The bodies of the answers are wanted."""
 
@@ -43,6 +44,8 @@ class Ran(NamedTuple):
     statuses: list[int]
     ms: list[float]
     bodies: list[bytes]
+    waits_told: int
+    """Answers that said when to come back."""
 
     @property
     def per_s(self) -> float:
@@ -140,6 +143,7 @@ class _Running:
         self.statuses: list[int] = []
         self.ms: list[float] = []
         self.bodies: list[bytes] = []
+        self.waits_told = 0
         self._next = 0
         self._under_way = 0
         self._idle: list[_Line] = []
@@ -164,7 +168,7 @@ class _Running:
         took_s = time.perf_counter() - self._started
         for line in lines:
             line.close()
-        return Ran(took_s, self.statuses, self.ms, self.bodies)
+        return Ran(took_s, self.statuses, self.ms, self.bodies, self.waits_told)
 
     def go_on(self, line: "_Line") -> None:
         """The line sends what is next, or rests."""
@@ -175,9 +179,10 @@ class _Running:
         if not self._under_way and self._is_over():
             self._done.set()
 
-    def answered(self, line: "_Line", status: int, body: bytes) -> None:
+    def answered(self, line: "_Line", head: bytes, body: bytes) -> None:
         """An answer is there in full."""
-        self.statuses[line.number] = status
+        self.statuses[line.number] = int(head[9:12])
+        self.waits_told += RETRY_AFTER in head
         self.ms[line.number] = (time.perf_counter() - line.sent_at) * 1_000
         if self.asked.keep:
             self.bodies[line.number] = body
@@ -189,6 +194,8 @@ class _Running:
 
     def _send(self, line: "_Line") -> None:
         line.send(self._next, self.asked.requests[self._next])
+        if self.asked.per_s:
+            line.sent_at = self._started + self._next / self.asked.per_s
         self._next += 1
         self._under_way += 1
         self.statuses.append(0)
@@ -241,7 +248,7 @@ class _Line(asyncio.Protocol):
             if len(received) >= head + len(HEAD_END) + length:
                 self._received = b""
                 body = received[head + len(HEAD_END) :]
-                self._running.answered(self, int(received[9:12]), body)
+                self._running.answered(self, received[: head + len(HEAD_END)], body)
                 return
         self._received = received
 

@@ -10,6 +10,7 @@ from benchmarks.rows.billing_day import billing_day
 from benchmarks.rows.bulk import bulk_copy, bulk_save
 from benchmarks.rows.growth import growth
 from benchmarks.rows.month_end import month_end
+from benchmarks.rows.overload import overload
 from benchmarks.rows.projection import projection
 from benchmarks.rows.replaying import replay
 from benchmarks.rows.serving import http, summary
@@ -36,6 +37,7 @@ ROWS = (
     Row("month-end", "month-end close, 20 lines an account", month_end),
     Row("replay", "replay for audit, in full and of the hash chains alone", replay),
     Row("visible", "from a write to its summary, under 1,000 commands a second", visible),
+    Row("overload", "twice what the service can take, for a minute", overload),
     Row("billing-day", "a biller's day over HTTP, alike and with one hot account", billing_day),
     Row("growth", "cost by events, clients and workers; bytes an event; memory", growth),
 )

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import psutil
+
 from api.security.logins import NewLogin, Registrar
 from api.security.scope import SCOPES
 from api.security.tokens import new_token
@@ -49,6 +51,20 @@ def service(database: Database, workers: int = 1) -> Iterator[Served]:
     arguments = ["-c", _SERVE, "serve", "--workers", str(workers)]
     with _running(arguments, environment) as pid:
         yield Served(port, pid)
+
+
+def processes(served: Served) -> list[psutil.Process]:
+    """Of a running service: the supervisor, its workers in order, the follower."""
+    parent = psutil.Process(served.pid)
+    children = [child for child in parent.children() if "spawn_main" in " ".join(child.cmdline())]
+    return [parent, *sorted(children, key=psutil.Process.create_time)]
+
+
+def mib(process: psutil.Process) -> float:
+    """Proportional set size: what is shared counts once over all that share it."""
+    memory = process.memory_full_info()
+    size: int = getattr(memory, "pss", memory.rss)
+    return size / 2**20
 
 
 @contextmanager

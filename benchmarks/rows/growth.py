@@ -16,7 +16,7 @@ from benchmarks.model import Model
 from benchmarks.pairs import percentile, spread
 from benchmarks.results import Found
 from benchmarks.rows.sizes import grown, in_turn, single_charge
-from benchmarks.served import Served, service, service_token, warmed
+from benchmarks.served import Served, mib, processes, service, service_token, warmed
 from benchmarks.told import charges, openings, post
 from ledger.store.sql import load
 
@@ -95,12 +95,9 @@ def _bytes(database: Database, found: Found) -> None:
 
 def _memory(database: Database, ours: Served, workers: int, found: Found) -> None:
     """Of each process of the service, and of the server's together, where they can be seen."""
-    parent = psutil.Process(ours.pid)
-    children = [child for child in parent.children() if "spawn_main" in " ".join(child.cmdline())]
-    children.sort(key=psutil.Process.create_time)
-    names = [*(f"worker {n + 1}" for n in range(workers)), "follower"]
-    for name, process in zip(["parent", *names], [parent, *children], strict=True):
-        found.figure(f"{workers} workers: {name}", _mib(process), "MiB")
+    names = ["parent", *(f"worker {n + 1}" for n in range(workers)), "follower"]
+    for name, process in zip(names, processes(ours), strict=True):
+        found.figure(f"{workers} workers: {name}", mib(process), "MiB")
     with psycopg.connect(database.service_url) as connection:
         row = connection.execute(_SQL["server_process"]).fetchone()
     assert row is not None
@@ -108,14 +105,7 @@ def _memory(database: Database, ours: Served, workers: int, found: Found) -> Non
         server = psutil.Process(cast(int, row[0])).parent()
         if server is None or "postgres" not in server.name():
             raise psutil.NoSuchProcess(cast(int, row[0]))
-        processes = [server, *server.children(recursive=True)]
-        found.figure(f"{workers} workers: PostgreSQL", sum(map(_mib, processes)), "MiB")
+        of_server = [server, *server.children(recursive=True)]
+        found.figure(f"{workers} workers: PostgreSQL", sum(map(mib, of_server)), "MiB")
     except psutil.Error:
         found.note("the memory of PostgreSQL's processes cannot be seen from here")
-
-
-def _mib(process: psutil.Process) -> float:
-    """Proportional set size: what is shared counts once over all that share it."""
-    memory = process.memory_full_info()
-    size: int = getattr(memory, "pss", memory.rss)
-    return size / 2**20

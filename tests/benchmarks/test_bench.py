@@ -132,6 +132,16 @@ def test_the_client_reads_answers_in_pieces() -> None:
         assert (2, True) == (len(ran.ms), all(ms > 0 for ms in ran.ms))
         paced = client.run(Round(port, [b"x"] * 5, 2, 10.0, per_s=1_000.0))
         assert [201] * 5 == paced.statuses
+        assert 0 == paced.waits_told
+
+
+def test_the_client_counts_who_was_told_when_to_come_back() -> None:
+    """An answer with Retry-After counts, one without does not; and a late start is in the time."""
+    told = b"HTTP/1.1 503 x\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n"
+    with answering((told,)) as port, Client() as client:
+        ran = client.run(Round(port, [b"x"] * 10, 1, 10.0, per_s=100_000.0))
+    assert ([503] * 10, 10) == (ran.statuses, ran.waits_told)
+    assert ran.ms[-1] > 10 * 2.0, "ten answers of 2 ms each one after another"
 
 
 def test_a_server_that_is_gone_is_said() -> None:
@@ -139,7 +149,7 @@ def test_a_server_that_is_gone_is_said() -> None:
     with Client() as client:
         with pytest.raises(RuntimeError, match="the load client: Connection"):
             client.run(Round(1, [b"x"], 1, 1.0))
-        assert Ran(1.0, [200], [1.0], []).per_s == 1.0
+        assert Ran(1.0, [200], [1.0], [], 0).per_s == 1.0
 
 
 def test_an_unknown_row_lists_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
