@@ -1,7 +1,9 @@
 """Charges: what the customer owes, unbilled until an invoice takes it."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from operator import attrgetter
 
 import msgspec
 
@@ -20,7 +22,7 @@ from ledger.deciding import Deciding
 from ledger.errors import AccountClosed, AlreadyReversed, ChargeAlreadyBilled, TooManyAhead
 from ledger.events import ChargePosted, ChargeReversed
 from ledger.fold import Fold
-from ledger.items import ChargeItem, DayLines, UnbilledItem
+from ledger.items import ChargeItem, DayLines, NamedTotal, UnbilledItem
 from ledger.movements import line_total
 from ledger.needs import Known, Named, Query
 from ledger.parts import CategoryTotal, Lines, Tax, TaxTotal
@@ -153,20 +155,20 @@ def negated(lines: Lines) -> Lines:
     )
 
 
-def summed(several: Iterable[Lines]) -> Lines:
-    """The totals of all sets of lines; categories and taxes sorted by name, zeros left out."""
+def summed(days: Iterable[DayLines]) -> Lines:
+    """The totals of all the days; categories and taxes sorted by name, zeros left out."""
     count = charges_minor = credits_minor = tax_minor = 0
     categories: dict[str, int] = {}
     taxes: dict[str, int] = {}
-    for lines in several:
-        count += lines.count
-        charges_minor += lines.charges_minor
-        credits_minor += lines.credits_minor
-        tax_minor += lines.tax_minor
-        for total in lines.categories:
-            categories[total.category] = categories.get(total.category, 0) + total.amount_minor
-        for tax in lines.taxes:
-            taxes[tax.name] = taxes.get(tax.name, 0) + tax.amount_minor
+    for day in days:
+        count += day.count
+        charges_minor += day.charges_minor
+        credits_minor += day.credits_minor
+        tax_minor += day.tax_minor
+        for total in day.categories:
+            categories[total.name] = categories.get(total.name, 0) + total.amount_minor
+        for total in day.taxes:
+            taxes[total.name] = taxes.get(total.name, 0) + total.amount_minor
     return Lines(
         count=count,
         charges_minor=charges_minor,
@@ -177,21 +179,52 @@ def summed(several: Iterable[Lines]) -> Lines:
     )
 
 
-NO_LINES = Lines(count=0, charges_minor=0, credits_minor=0, tax_minor=0)
-
-
 def add_unbilled(fold: Fold, effective_on: date, lines: Lines) -> None:
     """Adds lines (negated ones to take away) to the unbilled totals of their day."""
     on = unbilled_day(fold.before, effective_on)
     id = month_end(on).isoformat()
     month = fold.find("unbilled", id)
     assert month is None or isinstance(month, UnbilledItem), id
-    days = {day.on: day.lines for day in month.days} if month else {}
-    days[on] = summed((days.get(on, NO_LINES), lines))
-    kept = tuple(DayLines(day, days[day]) for day in sorted(days) if days[day].count)
+    days = month.days if month else ()
+    at = bisect_left(days, on, key=_on)
+    found = days[at] if at < len(days) and days[at].on == on else None
+    day = _day_with(found, on, lines)
+    kept = (*days[:at], *((day,) if day.count else ()), *days[at + (found is not None) :])
     fold.put(UnbilledItem(id=id, seq=month.seq if month else fold.version, days=kept))
     fold.move("unbilled_minor", lines.total_minor)
     fold.move_lines(lines.count)
+
+
+_on = attrgetter("on")
+
+
+def _day_with(day: DayLines | None, on: date, lines: Lines) -> DayLines:
+    """The totals of a day, if it has any, and more lines."""
+    categories = [(total.category, total.amount_minor) for total in lines.categories]
+    taxes = [(tax.name, tax.amount_minor) for tax in lines.taxes]
+    if day is None:
+        day = DayLines(on, 0, 0, 0, 0)
+    return DayLines(
+        on,
+        day.count + lines.count,
+        day.charges_minor + lines.charges_minor,
+        day.credits_minor + lines.credits_minor,
+        day.tax_minor + lines.tax_minor,
+        _with_totals(day.categories, categories),
+        _with_totals(day.taxes, taxes),
+    )
+
+
+def _with_totals(
+    totals: tuple[NamedTotal, ...], more: Sequence[tuple[str, int]]
+) -> tuple[NamedTotal, ...]:
+    """The totals with amounts added, sorted by name, zeros left out."""
+    if not more:
+        return totals
+    amounts = {total.name: total.amount_minor for total in totals}
+    for name, amount_minor in more:
+        amounts[name] = amounts.get(name, 0) + amount_minor
+    return tuple(NamedTotal(name, amounts[name]) for name in sorted(amounts) if amounts[name])
 
 
 def _with_day_ahead(account: Account, on: date, amount_minor: int) -> tuple[DayAmount, ...]:

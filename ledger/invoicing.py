@@ -58,7 +58,7 @@ def needs_issue(
     if not known.missing(iter(months)):
         found = [known.items.get(("unbilled", month.id)) for month in months]
         days = _days_through((m for m in found if isinstance(m, UnbilledItem)), period_end)
-        total_minor = sum(day.lines.total_minor for day in days)
+        total_minor = sum(day.total_minor for day in days)
         if total_minor < 0:
             yield from needs_for_money(account, known, -total_minor)
         else:
@@ -74,7 +74,7 @@ def decide_issue(deciding: Deciding, command: IssueInvoice) -> None:
     if command.number is not None:
         _refuse_reserved(account, command.number, period_end)
     deciding.refuse_taken(InvoiceItem, number)
-    lines = summed(day.lines for day in _days_through(deciding.all(UnbilledItem), period_end))
+    lines = summed(_days_through(deciding.all(UnbilledItem), period_end))
     if not lines.count:
         raise NothingToBill(period_end=period_end)
     due_on = command.due_on or calendar.due_date(terms_on(account, issued_on), issued_on)

@@ -231,11 +231,31 @@ class AllocationItem(Item, frozen=True, kw_only=True):
     releasable: bool = False
 
 
-class DayLines(msgspec.Struct, frozen=True, gc=False):
-    """Totals of the unbilled lines that count from one day."""
+class NamedTotal(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The total of a category or of a tax."""
+
+    name: str
+    amount_minor: int
+
+
+class DayLines(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Totals of the unbilled lines that count from one day, as in `Lines`.
+
+    An account has up to 31 of them in one item, which is stored anew with every charge: they are
+    kept short.
+    """
 
     on: date
-    lines: Lines
+    count: int
+    charges_minor: int
+    credits_minor: int
+    tax_minor: int
+    categories: tuple[NamedTotal, ...] = ()
+    taxes: tuple[NamedTotal, ...] = ()
+
+    @property
+    def total_minor(self) -> int:
+        return self.charges_minor - self.credits_minor + self.tax_minor
 
 
 class UnbilledItem(Item, frozen=True, kw_only=True):
