@@ -1,5 +1,6 @@
 """How sample charges come about and become invoices, and what is credited or disputed of them."""
 
+from abc import abstractmethod
 from datetime import date, timedelta
 
 from api.sample.customers import FIRST_DAY, LAST_DAY, OUTLIER, Customer, SampleRegion
@@ -37,9 +38,9 @@ class Billing(Diary):
         self.closed = False
         self._issued_in: dict[str, int] = {}
 
+    @abstractmethod
     def await_payment(self, bill: Bill) -> None:
         """Plans what the customer does about a bill."""
-        raise NotImplementedError
 
     def begin(self) -> None:
         """The account is opened, and everything that will come is planned."""

@@ -1,6 +1,7 @@
 """A sample account's diary: what is planned for which day, and the requests made so far."""
 
 import heapq
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import date, timedelta
 from random import Random
@@ -16,7 +17,7 @@ SUPPORT = "staff:support"
 FINANCE = "staff:finance"
 
 
-class Diary:
+class Diary(ABC):
     """Plans for days, carried out in order; the tally of what has come of them."""
 
     def __init__(self, account_number: str, seed: str, last_day: date) -> None:
@@ -30,9 +31,9 @@ class Diary:
         self._planned = 0
         self._numbers: dict[str, int] = {}
 
+    @abstractmethod
     def begin(self) -> None:
         """The account is opened, and everything that will come is planned."""
-        raise NotImplementedError
 
     def plan(self, day: date, action: Callable[[], None]) -> None:
         """The action is carried out on the day (never before now), unless the sample ends first."""

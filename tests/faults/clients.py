@@ -6,6 +6,7 @@ import json
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -69,7 +70,7 @@ class Seen:
             )
 
 
-class Client(threading.Thread):
+class Client(threading.Thread, ABC):
     """Sends the load of its seed, to the next port whenever it is not answered."""
 
     def __init__(self, seed: int, ports: Sequence[int], token: str, seen: Seen) -> None:
@@ -92,9 +93,9 @@ class Client(threading.Thread):
         finally:
             self._hang_up()
 
+    @abstractmethod
     def turn(self) -> None:
         """One request and its answer, however often it must be sent."""
-        raise NotImplementedError
 
     def ask(self, method: str, path: str, body: bytes | None, **headers: str) -> tuple[int, bytes]:
         """Status and body; raises OSError and HTTPException."""
