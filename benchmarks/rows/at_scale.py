@@ -8,7 +8,7 @@ from pathlib import Path
 from api.wiring import Database
 from benchmarks.balances import events, stored, viewed
 from benchmarks.bench import Bench, handle
-from benchmarks.disk import bytes_by_schema
+from benchmarks.disk import bytes_by_schema, upkeep
 from benchmarks.model import Model
 from benchmarks.pairs import alternate, rate, spread
 from benchmarks.results import Found
@@ -23,6 +23,8 @@ PART = 2_500
 UNTIMED = 2
 """Parts before the first pair: what a connection and a checkpoint just made cost once."""
 AT_LEAST = 0.75
+CHANGED_SHOWN_MIN = 0.01
+"""Changes an event below which a table's upkeep is not worth a line."""
 CATCH_UP_S_MAX = 24 * 3_600.0
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -69,6 +71,7 @@ def at_scale(bench: Bench, found: Found) -> None:
 def _life(full: Database, found: Found) -> None:
     """The views filled from nothing, made anew, and the log verified."""
     total = events(full)
+    _upkeep(full, total, found)
     _phase(found, "project", total, lambda: full.catch_up(CATCH_UP_S_MAX))
     _phase(
         found,
@@ -80,6 +83,18 @@ def _life(full: Database, found: Found) -> None:
         _timed(found, "verify hashes", total, replaying.chain)
     for schema, size in bytes_by_schema(full).items():
         found.figure(f"{schema} on disk", size / total, "bytes/event")
+
+
+def _upkeep(full: Database, total: int, found: Found) -> None:
+    """What changing rows, rather than adding them, leaves behind in the tables it is done to."""
+    for table in upkeep(full):
+        if table.changed >= total * CHANGED_SHOWN_MIN:
+            of_all = 100 * table.dead / max(table.alive + table.dead, 1)
+            found.figure(
+                f"{table.table}: changed in place", 100 * table.in_place / table.changed, "%"
+            )
+            found.figure(f"{table.table}: dead rows", of_all, "%")
+            found.note(f"{table.table}: autovacuum came by {table.vacuumed} times")
 
 
 def _phase(found: Found, name: str, count: int, work: Callable[[], object]) -> None:
