@@ -8,10 +8,16 @@ sum of pending; flagged of an invoice = what live disputes contest.
 
 from collections.abc import Iterator
 from datetime import date
+from itertools import chain
 from typing import Literal, NamedTuple
 
 from ledger import events as e
 from ledger.parts import Tax
+
+ALLOCATING = frozenset(
+    kind for kind in e.EVENTS if not {"undone", "allocations"}.isdisjoint(kind.__struct_fields__)
+)
+"""Events that put money or credit on invoices, or take it off."""
 
 Figure = Literal["open", "unapplied", "unbilled", "pending", "flagged"]
 
@@ -31,15 +37,16 @@ class Movement(NamedTuple):
 
 def movements(event: e.Event) -> list[Movement]:
     """The movements of an event, in order; none for one that moves no money."""
-    return [
-        movement
-        for movement in (*_own(event), *_undone(event), *_allocated(event))
-        if movement.amount_minor
-    ]
+    found = _own(event)
+    if type(event) in ALLOCATING:
+        found = chain(found, _undone(event), _allocated(event))
+    return [movement for movement in found if movement.amount_minor]
 
 
 def line_total(amount_minor: int, taxes: tuple[Tax, ...]) -> int:
     """An amount and its tax."""
+    if not taxes:
+        return amount_minor
     return amount_minor + sum(tax.amount_minor for tax in taxes)
 
 

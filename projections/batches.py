@@ -5,15 +5,16 @@ left out, and everything else goes on.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import psycopg
 from eventsourcing.persistence import MapperDeserialisationError
 
 from ledger.events import Event
-from ledger.store.faults import message_of
+from ledger.store.faults import Corrupt, message_of
 from ledger.store.mapper import EventMapper
 from ledger.store.sql import load
 from projections.model import At, Connection, ReadModel, Rows, WentBackwards
@@ -21,7 +22,7 @@ from projections.model import At, Connection, ReadModel, Rows, WentBackwards
 WRITE_FAULTS_MAX = 32
 """Accounts one batch may park for rows that do not fit; more mean that the tables are damaged."""
 
-_FOLD_FAULTS = (
+FOLD_FAULTS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -30,7 +31,7 @@ _FOLD_FAULTS = (
     ValueError,
 )
 """What folding history nobody foresaw can raise."""
-_WRITE_FAULTS = (
+WRITE_FAULTS = (
     psycopg.DataError,
     psycopg.IntegrityError,
     OverflowError,
@@ -93,7 +94,7 @@ class Folding:
             try:
                 with connection.transaction():
                     rows.write(connection)
-            except _WRITE_FAULTS as fault:
+            except WRITE_FAULTS as fault:
                 if len(part) > 1:
                     half = len(part) // 2
                     stack += [part[half:], part[:half]]
@@ -133,7 +134,7 @@ class Folding:
             for logged, event in events:
                 try:
                     rows.take(logged.at, event)
-                except _FOLD_FAULTS as fault:
+                except FOLD_FAULTS as fault:
                     self._park(logged, fault)
                     events = [(one, event) for one, event in events if self._goes_on(one)]
                     break
@@ -155,9 +156,30 @@ class Folding:
             connection.execute(_SQL["park"], parked._asdict())
 
 
+def logged(connection: Connection, query: bytes, given: Mapping[str, Any]) -> list[Logged]:
+    """The events that a query finds, by lane and position."""
+    with connection.cursor(binary=True) as cursor:
+        rows = cursor.execute(query, given).fetchall()
+    found = cast(list[tuple[int, int, bytes, int, datetime, str, bytes]], rows)
+    found.sort()  # no two have the same lane and position
+    at = At._make
+    return [Logged(at(row[:5]), row[5], row[6]) for row in found]
+
+
+def refuse_gap(events: Sequence[Logged], claimed: Sequence[tuple[int, int, int]]) -> None:
+    """Raises Corrupt unless the events are every position after one up to another, by lane."""
+    found = iter(events)
+    for lane, after, upto in claimed:
+        for position in range(after + 1, upto + 1):
+            one = next(found, None)
+            if one is None or one.at[:2] != (lane, position):
+                raise Corrupt(f"lane {lane} has no event at position {position}")
+    assert next(found, None) is None, "more events than asked for"
+
+
 def is_write_fault(fault: BaseException) -> bool:
     """Whether an exception is about the rows written, not about the connection."""
-    return isinstance(fault, _WRITE_FAULTS)
+    return isinstance(fault, WRITE_FAULTS)
 
 
 def raise_alarm(model: ReadModel, parked: Parked) -> None:

@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
@@ -21,8 +20,8 @@ from ledger.store.lanes import LANES
 from ledger.store.mapper import EventMapper
 from ledger.store.roles import PROJECTOR, acting_as
 from ledger.store.sql import load
-from projections.batches import Folding, Logged, Parked, is_write_fault, raise_alarm
-from projections.model import At, Connection, ReadModel, ViewOutdated, mark
+from projections.batches import Folding, Parked, is_write_fault, logged, raise_alarm, refuse_gap
+from projections.model import SESSION, Connection, ReadModel, ViewOutdated, mark
 
 EVENTS_MAX = 5_000
 """Events one transaction takes; it takes what there is, so batches grow with the lag up to this."""
@@ -71,17 +70,7 @@ class Follower:
         self._mapper = mapper or EventMapper()
         self._mark = mark(model)
         self._connection: Connection | None = None
-        # Every statement looks rows up by key, whatever the planner makes of arrays.
-        self._url = acting_as(
-            url,
-            PROJECTOR,
-            search_path=schema or model.name,
-            timezone="UTC",
-            enable_seqscan="off",
-            enable_hashjoin="off",
-            enable_mergejoin="off",
-            jit="off",
-        )
+        self._url = acting_as(url, PROJECTOR, search_path=schema or model.name, **SESSION)
 
     def step(self, upto: Mapping[int, int] | None = None) -> int:
         """Takes one batch; how many events it held, 0 when there was nothing to take.
@@ -207,7 +196,7 @@ class Follower:
                 "after": arrays.packed(arrays.Int8, after),
                 "upto": arrays.packed(arrays.Int8, upto),
             }
-            events = self._events(connection, "events", bounds)
+            events = logged(connection, _SQL["events"], bounds)
             refuse_gap(events, claimed)
             parked = connection.execute(_SQL["parked_in"], bounds).fetchall()
             folding = Folding(self.model, self._mapper, (cast(UUID, row[0]) for row in parked))
@@ -268,7 +257,7 @@ class Follower:
         account = {"lane": lane, "account_id": account_id}
         connection.execute(_SQL["unpark"], account)
         self.model.forget(connection, lane, account_id)
-        events = self._events(connection, "account_events", {**account, "upto": locked[1]})
+        events = logged(connection, _SQL["account_events"], {**account, "upto": locked[1]})
         folding = Folding(self.model, self._mapper, ())
         folding.apply_carefully(connection, events)
 
@@ -280,18 +269,6 @@ class Follower:
     def _positions(self, query: str) -> list[Any]:
         lanes = {"lanes": arrays.packed(arrays.Int4, self.lanes)}
         return self._open().execute(_SQL[query], lanes).fetchall()
-
-    def _events(self, connection: Connection, query: str, given: dict[str, Any]) -> list[Logged]:
-        with connection.cursor(binary=True) as cursor:
-            rows = cursor.execute(_SQL[query], given).fetchall()
-        events = [
-            Logged(At(lane, position, account_id, version, recorded_at), topic, state)
-            for lane, position, account_id, version, recorded_at, topic, state in cast(
-                list[tuple[int, int, bytes, int, datetime, str, bytes]], rows
-            )
-        ]
-        events.sort(key=lambda logged: logged.at[:2])
-        return events
 
     def _open(self) -> Connection:
         if self._connection is None or self._connection.closed:
@@ -316,14 +293,3 @@ def shares(lags: Mapping[int, int], events_max: int) -> dict[int, int]:
         wanted[lane] = min(lag, share)
         left -= wanted[lane]
     return wanted
-
-
-def refuse_gap(events: Sequence[Logged], claimed: Sequence[tuple[int, int, int]]) -> None:
-    """Raises Corrupt unless the events are every position after one up to another, by lane."""
-    found = iter(events)
-    for lane, after, upto in claimed:
-        for position in range(after + 1, upto + 1):
-            logged = next(found, None)
-            if logged is None or logged.at[:2] != (lane, position):
-                raise Corrupt(f"lane {lane} has no event at position {position}")
-    assert next(found, None) is None, "more events than asked for"

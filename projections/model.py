@@ -1,5 +1,6 @@
 """What a follower and a rebuild need of a read model: its name, its tables, and a fold into rows."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple, Protocol
@@ -12,6 +13,16 @@ from ledger.events import Event
 from ledger.store.sql import load
 
 Connection = psycopg.Connection[tuple[object, ...]]
+
+SESSION: Mapping[str, str] = {
+    "timezone": "UTC",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+"""Settings of sessions that fill views: every statement looks rows up by key, whatever the planner
+makes of arrays."""
 
 _SQL = load("projections", "model.sql")
 
@@ -35,6 +46,17 @@ class Rows(Protocol):
     def write(self, connection: Connection) -> None:
         """Writes the rows within the open transaction; raises WentBackwards."""
 
+    # The rest is for tables that nobody else writes, of lanes that are folded from their start.
+
+    def held(self) -> int:
+        """How many of the rows a later event of their lane may change."""
+
+    def copy_settled(self, connection: Connection) -> None:
+        """Appends the others within the open transaction, and lets go of them."""
+
+    def copy_held(self, connection: Connection) -> None:
+        """Appends the rest, and what has changed of those appended before; raises WentBackwards."""
+
 
 class ReadModel(Protocol):
     """A view of the log in a schema of its name; `statements` make its tables in an empty schema."""
@@ -45,6 +67,12 @@ class ReadModel(Protocol):
     def statements(self) -> tuple[bytes, ...]: ...
     @property
     def tables(self) -> tuple[str, ...]: ...
+    @property
+    def keyed(self) -> frozenset[str]:
+        """Tables that need their primary keys while they are filled from the start.
+
+        Of the others folding proves that no row is made twice, and changes rows before it copies them.
+        """
 
     def rows(self) -> Rows:
         """No rows yet, to fold a batch into."""

@@ -4,31 +4,35 @@ Reads go on throughout: the swap renames two schemas while only the tracked posi
 A rebuild that is killed leaves the live model as it was; the next one clears what it left.
 """
 
-import contextlib
-import queue
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import psycopg
 from psycopg import errors, sql
 
 from ledger.store.lanes import LANES
+from ledger.store.roles import connecting
 from ledger.store.sql import load
-from projections.batches import Parked, ViewDamaged
-from projections.follower import Follower, ViewBehind
-from projections.model import Connection, ReadModel, ViewOutdated, creation, exists
+from projections.batches import Parked
+from projections.comparing import Compared, Difference, compare
+from projections.follower import Follower
+from projections.loading import Load, load_lanes
+from projections.model import Connection, ReadModel, creation, exists
 
 EVENTS_MAX = 20_000
 """Events a transaction of a rebuild takes: nobody waits for it, and accounts repeat within it."""
-FILLERS = 2
-"""Threads that fill: while one folds, the database writes the rows of the other."""
+EVENTS_OF_PROCESSES = 50_000
+"""Fewer are folded sooner than processes have started."""
+INDEXING = {"maintenance_work_mem": "128MB", "max_parallel_maintenance_workers": "0"}
+"""Of each session that makes indexes; there are as many as cores."""
 SWAP_ATTEMPTS_MAX = 100
 SWAP_LOCK_TIMEOUT = "200ms"
 SWAP_PAUSE_S = 0.05
-COMPARE_TIMEOUT_S = 60.0
+CATCH_UP_TIMEOUT_S = 60.0
 OLD_READERS_S_MAX = 5.0
 DROP_ATTEMPTS_MAX = 20
 POLL_S = 0.02
@@ -47,24 +51,16 @@ class CannotSwap(Exception):
 class Differs(Exception):
     """The rebuilt model is not equal to the live one; `differences` say where. Nothing was swapped."""
 
-    def __init__(self, differences: tuple["Difference", ...]) -> None:
+    def __init__(self, differences: tuple[Difference, ...]) -> None:
         super().__init__(f"{len(differences)} differences, the first: {differences[0]}")
         self.differences = differences
 
 
-class Difference(NamedTuple):
-    """A table whose rows differ in a lane, with their numbers and the first accounts."""
-
-    table: str
-    lane: int
-    live_rows: int
-    rebuilt_rows: int
-    accounts: tuple[str, ...]
-    says: str = ""
-
-
 class Progress(NamedTuple):
-    """How far a rebuild is: `phase` is "filling" (events), "comparing" (lanes) or "swapping"."""
+    """How far a rebuild is.
+
+    `phase` is "filling" (events), "indexing" (indexes), "comparing" (lanes) or "swapping" (attempts).
+    """
 
     phase: str
     done: int
@@ -105,6 +101,18 @@ def rebuild(
         return Rebuilt(events, differences, parked)
 
 
+class Index(NamedTuple):
+    """An index that is made when its table is full."""
+
+    table: str
+    name: str
+    definition: str
+    is_key: bool
+
+    def names(self) -> dict[str, sql.Composable]:
+        return {"table": sql.Identifier(self.table), "index": sql.Identifier(self.name)}
+
+
 class _Rebuild:
     """One rebuild, step by step."""
 
@@ -127,14 +135,13 @@ class _Rebuild:
         self._connection: Connection = psycopg.connect(owner_url, autocommit=True)
         self._service_url = service_url
         self._following = self._follower_of_next()
-        self._live = Follower(service_url, model)
+        self._cores = len(os.sched_getaffinity(0))
 
     def _follower_of_next(self) -> Follower:
         return Follower(self._service_url, self._model, schema=self._next, events_max=EVENTS_MAX)
 
     def close(self) -> None:
         self._following.close()
-        self._live.close()
         self._connection.close()
 
     def begin(self) -> None:
@@ -151,48 +158,40 @@ class _Rebuild:
 
     def fill(self) -> int:
         """The new model holds what the log held when it came to each lane; how many events."""
-        total, done = cast(int, self._value("total")), 0
-        steps: queue.SimpleQueue[int] = queue.SimpleQueue()
-        left = iter(range(LANES))
-        with ThreadPoolExecutor(FILLERS, thread_name_prefix="rebuild") as pool:
-            filling = [pool.submit(self._fill_lanes, left, steps) for _ in range(FILLERS)]
-            try:
-                while not all(filler.done() for filler in filling) or not steps.empty():
-                    with contextlib.suppress(queue.Empty):
-                        done += steps.get(timeout=POLL_S)
-                        self._progress(Progress("filling", done, max(total, done)))
-            finally:
-                for _ in left:  # whatever ended this ends the fillers too, after their lane
-                    pass
-        for filler in filling:
-            filler.result()
-        return done
+        heads = dict(cast(list[tuple[int, int]], self._rows("heads")))
+        total, done = sum(heads.values()), 0
 
-    def _fill_lanes(self, left: Iterator[int], steps: "queue.SimpleQueue[int]") -> None:
-        """Fills lanes, one at a time: accounts repeat more within a lane."""
-        with closing(self._follower_of_next()) as following:
-            for lane in left:
-                following.lanes = (lane,)
-                while step := following.step():
-                    steps.put(step)
+        def told(events: int) -> None:
+            nonlocal done
+            done += events
+            self._progress(Progress("filling", done, max(total, done)))
+
+        spare = self._spare_indexes()
+        workers = self._cores if total >= EVENTS_OF_PROCESSES else 1
+        load_lanes(Load(self._owner_url, self._model, self._next), heads, workers, told)
+        self._make_indexes(spare)
+        self._follow(told)
+        return done
 
     def compare(self) -> tuple[Difference, ...]:
         """Where the models differ, each lane at one position of both."""
         if not exists(self._connection, self._model.name):
             return (Difference("", 0, 0, 0, (), "there is no live model"),)
-        found: list[Difference] = []
-        columns = {table: self._columns(table) for table in self._model.tables}
-        with psycopg.connect(self._owner_url, autocommit=True) as snapshot:
-            for lane in range(LANES):
-                found += self._compare_lane(snapshot, lane, columns)
-                self._progress(Progress("comparing", lane + 1, LANES))
-        return tuple(found)
+        done = 0
+
+        def told(lanes: int) -> None:
+            nonlocal done
+            done += lanes
+            self._progress(Progress("comparing", done, LANES))
+
+        compared = Compared(self._owner_url, self._service_url, self._model, self._next)
+        return compare(compared, self._cores, told)
 
     def swap(self) -> None:
         """The new model has the live one's name; it is not behind it in any lane."""
         for attempt in range(1, SWAP_ATTEMPTS_MAX + 1):
             self._progress(Progress("swapping", attempt, SWAP_ATTEMPTS_MAX))
-            self._following.catch_up(timeout_s=COMPARE_TIMEOUT_S)
+            self._following.catch_up(timeout_s=CATCH_UP_TIMEOUT_S)
             try:
                 with self._connection.transaction():
                     self._value("lock_timeout", timeout=SWAP_LOCK_TIMEOUT)
@@ -207,7 +206,8 @@ class _Rebuild:
 
     def parked(self) -> list[Parked]:
         """The accounts parked in the model that is live now."""
-        return self._live.parked()
+        with closing(Follower(self._service_url, self._model)) as live:
+            return live.parked()
 
     def drop_old(self) -> None:
         """The old tables are gone, once the statements that may have begun on them are over.
@@ -227,50 +227,42 @@ class _Rebuild:
             except errors.LockNotAvailable:
                 time.sleep(SWAP_PAUSE_S)
 
-    def _compare_lane(
-        self, snapshot: Connection, lane: int, columns: dict[str, sql.Composed]
-    ) -> list[Difference]:
-        try:
-            self._align(lane, snapshot)
-        except (ViewBehind, ViewDamaged, ViewOutdated, psycopg.Error) as fault:
-            return [Difference("tracking", lane, 0, 0, (), f"the live model is stuck: {fault}")]
-        found = []
-        for table, names in columns.items():
-            found += self._compare_table(snapshot, table, names, lane)
-        snapshot.execute("COMMIT")
-        return found
+    def _spare_indexes(self) -> list[Index]:
+        """The indexes that filling does without, which are gone now."""
+        given = {
+            "schema": self._next,
+            "tables": list(self._model.tables),
+            "keyed": list(self._model.keyed),
+        }
+        rows = self._connection.execute(_SQL["spare_indexes"], given).fetchall()
+        spare = [Index(*cast(Any, row)) for row in rows]
+        for index in spare:
+            self._run("drop_key" if index.is_key else "drop_index", **index.names())
+        return spare
 
-    def _align(self, lane: int, snapshot: Connection) -> None:
-        """The snapshot sees both models at one position of a lane."""
-        self._live.catch_up(self._tracked(lane, self._following), COMPARE_TIMEOUT_S)
-        with self._connection.transaction():
-            position = cast(int, self._value("hold", lane=lane))
-            self._following.catch_up({lane: position}, COMPARE_TIMEOUT_S)
-            snapshot.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            seen = snapshot.execute(self._sql("snapshot"), {"lane": lane}).fetchone()
-        assert seen == (position, position), (lane, seen)
+    def _make_indexes(self, spare: list[Index]) -> None:
+        """The indexes are there: the largest first, several at a time."""
+        by_table = self._connection.execute(_SQL["largest_first"], {"schema": self._next})
+        rank = {table: n for n, (table,) in enumerate(by_table.fetchall())}
+        spare.sort(key=lambda index: rank[index.table])
+        url = connecting(self._owner_url, **INDEXING)
+        with ThreadPoolExecutor(self._cores, thread_name_prefix="index") as pool:
+            making = [pool.submit(_execute, url, index.definition) for index in spare]
+            try:
+                for n, made in enumerate(making):
+                    made.result()
+                    self._progress(Progress("indexing", n + 1, len(spare)))
+            finally:
+                pool.shutdown(cancel_futures=True)
+        for index in spare:
+            if index.is_key:
+                self._run("add_key", **index.names())
 
-    def _tracked(self, lane: int, follower: Follower) -> dict[int, int]:
-        return {lane: follower.tracked()[lane]}
-
-    def _columns(self, table: str) -> sql.Composed:
-        """The columns that both models have in a table."""
-        both = {"live": f"{self._model.name}.{table}", "next": f"{self._next}.{table}"}
-        rows = self._connection.execute(_SQL["columns"], both).fetchall()
-        return sql.SQL(", ").join(sql.Identifier(str(row[0])) for row in rows)
-
-    def _compare_table(
-        self, snapshot: Connection, table: str, columns: sql.Composed, lane: int
-    ) -> list[Difference]:
-        names = {"table": sql.Identifier(table), "columns": columns}
-        given = {"lane": lane}
-        sums = snapshot.execute(self._sql("checksums", **names), given).fetchone()
-        assert sums is not None
-        if sums[:2] == sums[2:]:
-            return []
-        odd = snapshot.execute(self._sql("odd_accounts", **names), given).fetchall()
-        accounts = tuple(str(row[0]) for row in odd)
-        return [Difference(table, lane, cast(int, sums[0]), cast(int, sums[2]), accounts)]
+    def _follow(self, told: Callable[[int], None]) -> None:
+        """What loading left is there too: accounts that are parked, and lanes too large to hold."""
+        self._following.lanes = tuple(range(LANES))
+        while step := self._following.step():
+            told(step)
 
     def _drop(self, schema: str) -> None:
         self._connection.execute(self._sql("drop", old=sql.Identifier(schema)))
@@ -278,8 +270,8 @@ class _Rebuild:
     def _sql(self, name: str, **names: sql.Composable) -> sql.Composed:
         return sql.SQL(_SQL[name].decode()).format(**{**self._names, **names})
 
-    def _run(self, name: str) -> None:
-        self._connection.execute(self._sql(name))
+    def _run(self, name: str, **names: sql.Composable) -> None:
+        self._connection.execute(self._sql(name, **names))
 
     def _rows(self, name: str) -> list[tuple[object, ...]]:
         return self._connection.execute(self._sql(name)).fetchall()
@@ -288,3 +280,9 @@ class _Rebuild:
         row = self._connection.execute(self._sql(query), given or None).fetchone()
         assert row is not None, query
         return row[0]
+
+
+def _execute(url: str, definition: str) -> None:
+    """Makes an index as the database itself has written down how."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(definition.encode())

@@ -9,20 +9,55 @@ SELECT pg_try_advisory_lock(hashtext('billing-ledger rebuild ' || %(name)s::text
 -- A schema that a rebuild left is gone.
 DROP SCHEMA IF EXISTS {old} CASCADE;
 
--- name: total
--- How many events the log holds.
-SELECT COALESCE(sum(h.position), 0)::bigint FROM ledger.lane_head AS h;
+-- name: heads
+-- The last position of every lane.
+SELECT h.lane, h.position FROM ledger.lane_head AS h ORDER BY h.lane;
+
+-- name: spare_indexes
+-- The indexes of a schema's tables that filling them can do without: table, index, what makes it,
+-- and whether it is the primary key's.
+SELECT t.relname, c.relname, pg_get_indexdef(i.indexrelid), i.indisprimary
+FROM pg_index AS i
+JOIN pg_class AS c ON c.oid = i.indexrelid
+JOIN pg_class AS t ON t.oid = i.indrelid
+WHERE t.relnamespace = to_regnamespace(%(schema)s) AND t.relname = ANY (%(tables)s)
+  AND (NOT i.indisunique OR (i.indisprimary AND t.relname <> ALL (%(keyed)s)))
+ORDER BY t.relname, c.relname;
+
+-- name: drop_index
+-- An index is gone.
+DROP INDEX {next}.{index};
+
+-- name: drop_key
+-- A primary key is gone.
+ALTER TABLE {next}.{table} DROP CONSTRAINT {index};
+
+-- name: add_key
+-- The unique index of a table is its primary key.
+ALTER TABLE {next}.{table} ADD CONSTRAINT {index} PRIMARY KEY USING INDEX {index};
+
+-- name: largest_first
+-- The tables of a schema, the largest first.
+SELECT c.relname
+FROM pg_class AS c
+WHERE c.relnamespace = to_regnamespace(%(schema)s) AND c.relkind = 'r'
+ORDER BY pg_table_size(c.oid) DESC, c.relname;
 
 -- name: hold
--- Holds the live model's lane where it is until the transaction ends.
-SELECT t.position FROM {live}.tracking AS t WHERE t.lane = %(lane)s FOR UPDATE;
+-- Holds lanes of the live model where they are until the transaction ends.
+SELECT t.lane, t.position
+FROM {live}.tracking AS t
+WHERE t.lane = ANY (%(lanes)s)
+ORDER BY t.lane
+FOR UPDATE;
 
 -- name: snapshot
--- The tracked positions of a lane as the transaction sees them from now on.
-SELECT live.position, next.position
+-- The tracked positions of lanes, live and next, as the transaction sees them from now on.
+SELECT live.lane, live.position, next.position
 FROM {live}.tracking AS live
 JOIN {next}.tracking AS next ON next.lane = live.lane
-WHERE live.lane = %(lane)s;
+WHERE live.lane = ANY (%(lanes)s)
+ORDER BY live.lane;
 
 -- name: columns
 -- The columns that a table has in both schemas.
@@ -34,23 +69,30 @@ WHERE live.attrelid = to_regclass(%(live)s) AND next.attrelid = to_regclass(%(ne
 ORDER BY live.attnum;
 
 -- name: checksums
--- Rows of a lane and a sum over their hashes, in both schemas, without accounts parked in either.
+-- Lanes where the schemas differ in the number of rows or in a sum over their hashes, without
+-- accounts parked in either: lane, rows of the live one, rows of the next one.
 WITH parked AS (
-    SELECT p.account_id FROM {live}.parked AS p WHERE p.lane = %(lane)s
+    SELECT p.account_id FROM {live}.parked AS p WHERE p.lane = ANY (%(lanes)s)
     UNION
-    SELECT p.account_id FROM {next}.parked AS p WHERE p.lane = %(lane)s
+    SELECT p.account_id FROM {next}.parked AS p WHERE p.lane = ANY (%(lanes)s)
+), live AS (
+    SELECT t.lane, count(*) AS count, sum(hash_record_extended(ROW({columns}), 0)) AS hash
+    FROM {live}.{table} AS t
+    WHERE t.lane = ANY (%(lanes)s)
+      AND t.account_id NOT IN (SELECT p.account_id FROM parked AS p)
+    GROUP BY t.lane
+), next AS (
+    SELECT t.lane, count(*) AS count, sum(hash_record_extended(ROW({columns}), 0)) AS hash
+    FROM {next}.{table} AS t
+    WHERE t.lane = ANY (%(lanes)s)
+      AND t.account_id NOT IN (SELECT p.account_id FROM parked AS p)
+    GROUP BY t.lane
 )
-SELECT live.count, live.hash, next.count, next.hash
-FROM (
-    SELECT count(*) AS count, COALESCE(sum(hash_record_extended(ROW({columns}), 0)), 0) AS hash
-    FROM {live}.{table}
-    WHERE lane = %(lane)s AND account_id NOT IN (SELECT p.account_id FROM parked AS p)
-) AS live,
-(
-    SELECT count(*) AS count, COALESCE(sum(hash_record_extended(ROW({columns}), 0)), 0) AS hash
-    FROM {next}.{table}
-    WHERE lane = %(lane)s AND account_id NOT IN (SELECT p.account_id FROM parked AS p)
-) AS next;
+SELECT COALESCE(live.lane, next.lane), COALESCE(live.count, 0), COALESCE(next.count, 0)
+FROM live
+FULL JOIN next ON next.lane = live.lane
+WHERE (live.count, live.hash) IS DISTINCT FROM (next.count, next.hash)
+ORDER BY COALESCE(live.lane, next.lane);
 
 -- name: odd_accounts
 -- The first accounts of a lane whose rows differ between the schemas.

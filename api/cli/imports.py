@@ -15,10 +15,11 @@ from api.cli.screen import REFUSED, Misuse, Refused, Screen
 from api.cli.serve import workers
 from api.currencies import Currencies
 from api.imports.share import ACTOR, Share, Taking, stamp_of
-from api.imports.workers import WorkerFailed, Workers
+from api.imports.workers import Workers
 from api.settings import Settings
 from api.wiring import Database
 from ledger import importing
+from ledger.processes import WorkerFailed
 from ledger.receivables_csv import ReceivablesCsv
 from ledger.store.faults import StoreUnavailable
 from ledger.store.waiting import Order

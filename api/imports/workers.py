@@ -3,26 +3,20 @@
 A worker ends by itself when its parent is gone: it cannot tell how far it is any more.
 """
 
-import multiprocessing
-import signal
 import time
 from collections.abc import Sequence
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from typing import NamedTuple, TypeVar
 
 import psycopg
 from eventsourcing.persistence import InterfaceError, OperationalError
 
-from api import garbage, logs
+from api import logs
 from api.imports.share import Checked, FileChanged, Share, Taking
 from ledger.importing import Problem, Progress, Report, Summary, merged
+from ledger.processes import Parent, Worker, WorkerFailed, end, speaking
 from ledger.store.faults import LedgerClosed, StoreUnavailable, WrongRegion, message_of
 
 TOLD_EVERY_S = 0.2
-END_S_MAX = 10.0
-
-_spawning = multiprocessing.get_context("spawn")  # a fork would copy connections and threads
 
 _SAYS_ALL = (
     FileChanged,
@@ -37,10 +31,6 @@ _SAYS_ALL = (
 """Faults whose message says what is wrong; with any other a worker dies and tells its traceback."""
 
 T = TypeVar("T", Checked, Summary)
-
-
-class WorkerFailed(Exception):
-    """A worker could not go on, and all were ended. What was done stays done."""
 
 
 class Told(NamedTuple):
@@ -62,7 +52,9 @@ class Workers:
     """A worker for each share of a file, started; does what one `Taking` of all of it would do."""
 
     def __init__(self, shares: Sequence[Share]) -> None:
-        self._workers = [_Worker(share) for share in shares]
+        self._workers = [
+            Worker(f"worker {share.n + 1} of {share.shares}", _work, share) for share in shares
+        ]
         self._steps_total = 0
 
     def check(self, report: Report, progress: Progress) -> Checked:
@@ -78,107 +70,57 @@ class Workers:
     def apply(self, report: Report, progress: Progress) -> Summary:
         """What was done, after `check`; refusals are told as they come. Raises WorkerFailed."""
         for worker in self._workers:
-            worker.go_on()
+            worker.tell(True)
         return merged(self._gather(Summary, report, progress))
 
     def close(self) -> None:
         """No worker is left."""
-        for worker in self._workers:
-            worker.terminate()
-        for worker in self._workers:
-            worker.close()
+        end(self._workers)
 
     def _gather(self, wanted: type[T], report: Report, progress: Progress) -> list[T]:
         """What every worker ends a phase with."""
-        results: dict[Connection, T] = {}
-        done: dict[Connection, int] = {}
-        workers = {worker.connection: worker for worker in self._workers}
-        while waited_for := [line for line in workers if line not in results]:
-            for line in wait(waited_for):
-                assert isinstance(line, Connection)
-                said = workers[line].said()
+        results: dict[Worker, T] = {}
+        done: dict[Worker, int] = {}
+        while waited_for := [worker for worker in self._workers if worker not in results]:
+            for worker in speaking(waited_for):
+                said = worker.said()
                 if isinstance(said, wanted):
-                    results[line] = said
+                    results[worker] = said
                     continue
+                if isinstance(said, Failed):
+                    raise WorkerFailed(f"{worker.name}: {said.says}")
                 assert isinstance(said, Told), said
-                done[line] = said.done
+                done[worker] = said.done
                 for problem in said.problems:
                     report(problem)
                 progress(said.phase, sum(done.values()), self._steps_total)
-        return [results[line] for line in workers]
+        return [results[worker] for worker in self._workers]
 
 
-class _Worker:
-    """One of the processes, from the parent's side."""
-
-    def __init__(self, share: Share) -> None:
-        self.connection, theirs = _spawning.Pipe()
-        self._name = f"worker {share.n + 1} of {share.shares}"
-        self._process: BaseProcess = _spawning.Process(
-            target=_work, args=(theirs, share), name=self._name, daemon=True
-        )
-        self._process.start()
-        theirs.close()
-
-    def said(self) -> object:
-        """What it says next; raises WorkerFailed."""
-        try:
-            said = self.connection.recv()
-        except (EOFError, OSError):
-            raise self._died() from None
-        if isinstance(said, Failed):
-            raise WorkerFailed(f"{self._name}: {said.says}")
-        return said
-
-    def go_on(self) -> None:
-        """Lets it apply what it checked; raises WorkerFailed."""
-        try:
-            self.connection.send(True)
-        except OSError:
-            raise self._died() from None
-
-    def terminate(self) -> None:
-        self._process.terminate()
-
-    def close(self) -> None:
-        self._process.join(END_S_MAX)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-        self._process.close()
-        self.connection.close()
-
-    def _died(self) -> WorkerFailed:
-        self._process.join(END_S_MAX)
-        return WorkerFailed(f"{self._name} died, with exit code {self._process.exitcode}")
-
-
-def _work(connection: Connection, share: Share) -> None:
+def _work(parent: Parent, share: Share) -> None:
     """What a worker's process runs."""
     logs.set_up()
-    garbage.look_less_often()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever pressed the key, the parent ends all
-    parent = _Parent(connection)
+    telling = _Telling(parent)
     try:
         taking = Taking(share)
         try:
-            parent.tell(taking.check(lambda problem: None, parent.progress))
-            parent.wait()
-            summary = taking.apply(parent.report, parent.progress)
+            parent.tell(taking.check(lambda problem: None, telling.progress))
+            parent.hear()
+            summary = taking.apply(telling.report, telling.progress)
         finally:
             taking.close()
     except _SAYS_ALL as fault:
         parent.tell(Failed(message_of(fault)))
     else:
-        parent.flush()
+        telling.flush()
         parent.tell(summary)
 
 
-class _Parent:
-    """The parent, from a worker's side; the worker ends where it finds it gone."""
+class _Telling:
+    """What the parent is to know of how far a worker is, told now and then."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, parent: Parent) -> None:
+        self._parent = parent
         self._reached = ("check", 0, 0)
         self._problems: list[Problem] = []
         self._told_at = 0.0
@@ -193,19 +135,6 @@ class _Parent:
 
     def flush(self) -> None:
         """The parent knows how far this is."""
-        self.tell(Told(*self._reached, self._problems))
+        self._parent.tell(Told(*self._reached, self._problems))
         self._problems = []
         self._told_at = time.monotonic()
-
-    def tell(self, said: Checked | Summary | Told | Failed) -> None:
-        try:
-            self._connection.send(said)
-        except OSError:
-            raise SystemExit(1) from None
-
-    def wait(self) -> None:
-        """Returns when the parent says to go on."""
-        try:
-            self._connection.recv()
-        except (EOFError, OSError):
-            raise SystemExit(1) from None

@@ -117,12 +117,14 @@ def _json(values: Iterable[bytes]) -> bytes:
 
 
 @lru_cache(maxsize=65_536)
-def _days(value: date) -> int:
+def days(value: date) -> int:
+    """As PostgreSQL counts a date."""
     return value.toordinal() - _DAY_ZERO
 
 
 @lru_cache(maxsize=8_192)
-def _microseconds(value: datetime) -> int:
+def microseconds(value: datetime) -> int:
+    """As PostgreSQL counts an instant."""
     whole = int(value.replace(microsecond=0).timestamp()) - _MICROSECOND_ZERO
     return whole * 1_000_000 + value.microsecond
 
@@ -155,8 +157,8 @@ _PACK: dict[type[Column], Callable[[Sequence[Any]], bytes]] = {
     Bool: _fixed("?", 1),
     Text: _text,
     Uuid: _fixed("16s", 16),
-    Date: _fixed("i", 4, _days),
-    Instant: _fixed("q", 8, _microseconds),
+    Date: _fixed("i", 4, days),
+    Instant: _fixed("q", 8, microseconds),
     Bytea: _bytea,
     Json: _json,
 }

@@ -46,8 +46,13 @@ def acting_as(url: str, role: str, **settings: str) -> str:
     `settings` are further settings of the sessions, such as statement_timeout="30s". What `url`
     itself says of timeouts stands.
     """
+    return connecting(url, role=role, **settings)
+
+
+def connecting(url: str, **settings: str) -> str:
+    """The connection string of `url` whose sessions have settings, as its own login."""
     parts = psycopg.conninfo.conninfo_to_dict(url)
-    chosen = {"role": role, **SERVER_NOTICES_LOSS, **settings}
+    chosen = {**SERVER_NOTICES_LOSS, **settings}
     options = [str(parts.get("options") or ""), *(f"-c {k}={v}" for k, v in chosen.items())]
     unsaid = {k: v for k, v in CLIENT_NOTICES_LOSS.items() if k not in parts}
     return psycopg.conninfo.make_conninfo(url, options=" ".join(filter(None, options)), **unsaid)

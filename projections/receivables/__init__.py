@@ -55,6 +55,8 @@ class Receivables:
         "write_off",
     )
     """Those that hold rows of accounts; each has lane and account_id."""
+    keyed = frozenset({"charge", "message"})
+    """A charge is changed where it is, and neither's id is looked for while folding."""
 
     def rows(self) -> ReceivablesRows:
         """No rows yet, to fold a batch into."""

@@ -1,18 +1,18 @@
 """What each event does to the receivables rows: folded in memory for a batch, then written at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
 from ledger import events as e
-from ledger.movements import Movement, movements
+from ledger.movements import ALLOCATING, Movement, movements
 from ledger.parts import Allocation, Undoing
 from projections.model import At, Connection
 from projections.receivables import account_rows as a
 from projections.receivables import billing, life, paying
 from projections.receivables.changes import Changes
 from projections.receivables.item_rows import AllocationRow
-from projections.receivables.writing import write
+from projections.receivables.writing import copy, write
 
 
 class ReceivablesRows(Changes):
@@ -30,10 +30,11 @@ class ReceivablesRows(Changes):
         account = self._account(at, event)
         if own := _OWN.get(type(event)):
             own(self, at, event)
-        for n, undoing in enumerate(getattr(event, "undone", ())):
-            self._undo(at, n, undoing)
-        for n, allocation in enumerate(getattr(event, "allocations", ())):
-            self._allocate(at, n, allocation)
+        if type(event) in ALLOCATING:
+            for n, undoing in enumerate(getattr(event, "undone", ())):
+                self._undo(at, n, undoing)
+            for n, allocation in enumerate(getattr(event, "allocations", ())):
+                self._allocate(at, n, allocation)
         day = at.recorded_at.date()
         moved = movements(event)
         for n, movement in enumerate(moved):
@@ -48,6 +49,26 @@ class ReceivablesRows(Changes):
     def write(self, connection: Connection) -> None:
         """Writes the rows within the open transaction; raises WentBackwards."""
         write(connection, self.made, self.changed)
+
+    def held(self) -> int:
+        """How many of the rows a later event of their lane may change."""
+        return sum(len(rows) for kind, rows in self._all() if not issubclass(kind, tuple))
+
+    def copy_settled(self, connection: Connection) -> None:
+        """Appends the other rows, which are tuples, and lets go of them."""
+        settled = {kind: rows for kind, rows in self.made.items() if issubclass(kind, tuple)}
+        copy(connection, settled)
+        for rows in settled.values():
+            rows.clear()
+
+    def copy_held(self, connection: Connection) -> None:
+        """Appends the rest and writes what has changed; raises WentBackwards."""
+        copy(connection, self.made)
+        write(connection, {}, self.changed)
+
+    def _all(self) -> Iterator[tuple[type, list[Any]]]:
+        yield from self.made.items()
+        yield from self.changed.items()
 
     def _account(self, at: At, event: e.Event) -> Any:
         opens = isinstance(event, e.AccountOpened)

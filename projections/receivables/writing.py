@@ -1,4 +1,7 @@
-"""Writes a batch's rows: one statement a table, all sent at once, every row count checked."""
+"""Writes a batch's rows: one statement a table, all sent at once, every row count checked.
+
+Into tables that nobody else writes, made rows are copied.
+"""
 
 import types
 import typing
@@ -7,7 +10,9 @@ from datetime import date, datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from ledger.store import arrays
+from psycopg import sql
+
+from ledger.store import arrays, copying
 from ledger.store.sql import load
 from projections.model import Connection, WentBackwards
 from projections.receivables import account_rows as a
@@ -60,9 +65,24 @@ def write(
             raise WentBackwards(f"{kind.__name__}: {count} rows to write, {cursor.rowcount} fitted")
 
 
-def _columns(statement: Statement, rows: Sequence[Any]) -> tuple[list[arrays.Column], int]:
+def copy(connection: Connection, made: Mapping[type, Sequence[Any]]) -> None:
+    """Appends made rows, keeping to no order of tables, within the open transaction."""
+    for kind, rows in made.items():
+        if not rows:
+            continue
+        table, kinds = _COPIES[kind], _STATEMENTS[kind].kinds
+        packed = copying.packed(kinds, _by_column(_STATEMENTS[kind], rows))
+        with connection.cursor() as cursor, cursor.copy(table) as into:
+            into.write(copying.HEAD + packed + copying.END)
+
+
+def _by_column(statement: Statement, rows: Sequence[Any]) -> list[tuple[Any, ...]]:
     tuples = rows if statement.read is None else map(statement.read, rows)
-    columns = zip(*tuples, strict=True)
+    return list(zip(*tuples, strict=True))
+
+
+def _columns(statement: Statement, rows: Sequence[Any]) -> tuple[list[arrays.Column], int]:
+    columns = _by_column(statement, rows)
     packed = [
         arrays.packed(kind, column, nullable=nullable)
         for (kind, nullable), column in zip(statement.kinds, columns, strict=True)
@@ -120,3 +140,28 @@ _STATEMENTS: Mapping[type, Statement] = {
     a.DailyRow: _statement(_SQL["add_daily"], a.DailyRow),
     a.LaneDayRow: _statement(_SQL["note_lane_day"], a.LaneDayRow, counted=False),
 }
+_COPIES: Mapping[type, sql.Composed] = {
+    kind: sql.SQL(_SQL["copy"].decode()).format(
+        table=sql.Identifier(table),
+        columns=sql.SQL(", ").join(map(sql.Identifier, typing.get_type_hints(kind))),
+    )
+    for kind, table in {
+        a.AccountRow: "account",
+        a.SettingRow: "setting",
+        i.InvoiceRow: "invoice",
+        i.InvoiceRangeRow: "invoice_range",
+        i.ChargeRow: "charge",
+        i.PaymentRow: "payment",
+        i.PaymentStepRow: "payment_step",
+        i.CreditRow: "credit",
+        i.AllocationRow: "allocation",
+        i.RefundRow: "refund",
+        i.WriteOffRow: "write_off",
+        i.DisputeRow: "dispute",
+        a.MessageRow: "message",
+        a.MovementRow: "movement",
+        a.DailyRow: "daily",
+        a.LaneDayRow: "lane_day",
+    }.items()
+}
+"""How made rows are copied: the fields of a row are columns of its table."""

@@ -60,7 +60,7 @@ def test_equal_and_in_place(database: Database, accounts: list[MadeUp]) -> None:
     assert oid != database.rows("SELECT 'receivables'::regnamespace::oid::int")
     assert ["receivables"] == schemas(database)
     assert [] == differences(database, accounts)
-    assert ["filling", "comparing", "swapping"] == list(dict.fromkeys(p.phase for p in seen))
+    assert ["filling", "indexing", "comparing", "swapping"] == list(dict.fromkeys(p.phase for p in seen))
     with closing(psycopg.connect(database.owner_url)) as connection:
         assert is_current(connection, RECEIVABLES)
 
@@ -142,7 +142,7 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("phase", ["filling", "comparing", "swapping"])
+@pytest.mark.parametrize("phase", ["filling", "indexing", "comparing", "swapping"])
 def test_what_a_killed_one_left_is_cleared(
     database: Database, accounts: list[MadeUp], phase: str
 ) -> None:
