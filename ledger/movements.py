@@ -8,7 +8,6 @@ sum of pending; flagged of an invoice = what live disputes contest.
 
 from collections.abc import Iterator
 from datetime import date
-from itertools import chain
 from typing import Literal, NamedTuple
 
 from ledger import events as e
@@ -39,7 +38,7 @@ def movements(event: e.Event) -> list[Movement]:
     """The movements of an event, in order; none for one that moves no money."""
     found = _own(event)
     if type(event) in ALLOCATING:
-        found = chain(found, _undone(event), _allocated(event))
+        found += (*_undone(event), *_allocated(event))
     return [movement for movement in found if movement.amount_minor]
 
 
@@ -50,52 +49,51 @@ def line_total(amount_minor: int, taxes: tuple[Tax, ...]) -> int:
     return amount_minor + sum(tax.amount_minor for tax in taxes)
 
 
-def _own(event: e.Event) -> Iterator[Movement]:
+def _own(event: e.Event) -> list[Movement]:
     on = event.effective_on
     match event:
         case e.ChargePosted():
-            yield Movement("unbilled", "", on, line_total(event.amount_minor, event.taxes))
+            return [Movement("unbilled", "", on, line_total(event.amount_minor, event.taxes))]
         case e.ChargeReversed():
-            yield Movement("unbilled", "", on, -line_total(event.amount_minor, event.taxes))
+            return [Movement("unbilled", "", on, -line_total(event.amount_minor, event.taxes))]
         case e.CreditIssued() | e.CreditReversed():
-            yield _credit(event)
+            return [_credit(event)]
         case e.PaymentSubmitted():
-            yield Movement("pending", event.payment_id, on, event.amount_minor)
+            return [Movement("pending", event.payment_id, on, event.amount_minor)]
         case e.PaymentFailed():
-            yield Movement("pending", event.payment_id, on, -event.submitted_minor)
+            return [Movement("pending", event.payment_id, on, -event.submitted_minor)]
         case e.PaymentProcessed():
-            yield Movement("pending", event.payment_id, on, -event.submitted_minor)
-            yield _payment(event, event.amount_minor)
+            pending = Movement("pending", event.payment_id, on, -event.submitted_minor)
+            return [pending, _payment(event, event.amount_minor)]
         case e.PaymentUnprocessed():
-            yield Movement("pending", event.payment_id, on, event.submitted_minor)
-            yield _payment(event, -event.amount_minor)
+            pending = Movement("pending", event.payment_id, on, event.submitted_minor)
+            return [pending, _payment(event, -event.amount_minor)]
         case e.PaymentReturned():
             debit_minor = event.debit.amount_minor if event.debit else 0
-            yield _payment(event, debit_minor - event.amount_minor)
-            if event.debit:
-                yield Movement("open", event.debit.number, on, debit_minor)
+            returned = _payment(event, debit_minor - event.amount_minor)
+            if event.debit is None:
+                return [returned]
+            return [returned, Movement("open", event.debit.number, on, debit_minor)]
         case e.PaymentReinstated():
-            yield _payment(event, event.amount_minor)
+            return [_payment(event, event.amount_minor)]
         case e.RefundIssued():
-            for draw in event.drawn:
-                yield Movement("unapplied", draw.source, on, -draw.amount_minor)
+            return [Movement("unapplied", d.source, on, -d.amount_minor) for d in event.drawn]
         case e.RefundReversed():
-            for draw in event.drawn:
-                yield Movement("unapplied", draw.source, on, draw.amount_minor)
+            return [Movement("unapplied", d.source, on, d.amount_minor) for d in event.drawn]
         case e.InvoiceWrittenOff():
-            yield Movement("open", event.invoice, on, -event.amount_minor)
+            return [Movement("open", event.invoice, on, -event.amount_minor)]
         case e.WriteOffReversed():
-            yield Movement("open", event.invoice, on, event.amount_minor)
+            return [Movement("open", event.invoice, on, event.amount_minor)]
         case e.DisputeOpened():
-            yield Movement("flagged", event.invoice, on, event.amount_minor)
+            return [Movement("flagged", event.invoice, on, event.amount_minor)]
         case e.DisputeResolved():
-            yield Movement("flagged", event.invoice, on, -event.amount_minor)
+            return [Movement("flagged", event.invoice, on, -event.amount_minor)]
         case e.InvoiceIssued():
-            yield from _invoice(event, 1)
+            return _invoice(event, 1)
         case e.InvoiceCancelled():
-            yield from _invoice(event, -1)
+            return _invoice(event, -1)
         case _:
-            pass
+            return []
 
 
 def _credit(event: e.CreditIssued | e.CreditReversed) -> Movement:
@@ -113,11 +111,13 @@ def _payment(
     return Movement("unapplied", f"payment:{event.payment_id}", event.effective_on, amount_minor)
 
 
-def _invoice(event: e.InvoiceIssued | e.InvoiceCancelled, sign: int) -> Iterator[Movement]:
+def _invoice(event: e.InvoiceIssued | e.InvoiceCancelled, sign: int) -> list[Movement]:
     on = event.effective_on
-    yield Movement("unbilled", "", on, -sign * event.lines.total_minor)
-    yield Movement("open", event.number, on, sign * event.total_minor)
-    yield Movement("unapplied", f"carried:{event.number}", on, sign * event.carried_minor)
+    return [
+        Movement("unbilled", "", on, -sign * event.lines.total_minor),
+        Movement("open", event.number, on, sign * event.total_minor),
+        Movement("unapplied", f"carried:{event.number}", on, sign * event.carried_minor),
+    ]
 
 
 def _undone(event: e.Event) -> Iterator[Movement]:

@@ -5,7 +5,7 @@ psycopg's own lists are dumped element by element and lose their type when every
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,7 @@ _DAY_ZERO = date(2000, 1, 1).toordinal()
 _HEAD = struct.Struct(">iiIii")
 _NULL = b"\xff\xff\xff\xff"
 _LENGTH = struct.Struct(">i")
-_MICROSECOND_ZERO = 946_684_800
+_INSTANT_ZERO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Column(bytes):
@@ -125,8 +125,8 @@ def days(value: date) -> int:
 @lru_cache(maxsize=8_192)
 def microseconds(value: datetime) -> int:
     """As PostgreSQL counts an instant."""
-    whole = int(value.replace(microsecond=0).timestamp()) - _MICROSECOND_ZERO
-    return whole * 1_000_000 + value.microsecond
+    since = value - _INSTANT_ZERO
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 _ELEMENT = {

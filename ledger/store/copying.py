@@ -14,14 +14,16 @@ from ledger.store import arrays
 
 HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 END = b"\xff\xff"
-REPEATS_MIN = 4
-"""How often a column's values repeat, on average, before each is encoded only once."""
+SAMPLE, DISTINCT_MAX = 64, 16
+"""A column is taken to repeat itself when so many values have no more distinct ones among them."""
 
 _NULL = b"\xff\xff\xff\xff"
 _LENGTH = Struct(">i")
 
 Kinds = Sequence[tuple[type[arrays.Column], bool]]
 """Columns' types, and whether they may be null."""
+Encode = Callable[[Sequence[Any]], list[bytes]]
+"""Values, none of them null, as COPY's fields: each its length and itself."""
 
 
 def packed(kinds: Kinds, columns: Sequence[Sequence[Any]]) -> bytes:
@@ -33,11 +35,16 @@ def packed(kinds: Kinds, columns: Sequence[Sequence[Any]]) -> bytes:
         nulls = values.count(None) if nullable else 0
         if nulls == len(values):
             beside.add("i", repeat(-1))
-        elif kind in _FIXED and not nulls:
+            continue
+        if kind in _FIXED and not nulls:
             code, size, convert = _FIXED[kind]
             beside.add("i" + code, repeat(size), map(convert, values) if convert else values)
+            continue
+        encoded = _encoded(kind, values, nulls > 0)
+        if isinstance(encoded, bytes):
+            beside.add(f"{len(encoded)}s", repeat(encoded))
         else:
-            parts += [beside.packed(), _one_by_one(kind, values)]
+            parts += [beside.packed(), encoded]
             beside = _Beside()
     parts.append(beside.packed())
     try:
@@ -63,14 +70,18 @@ class _Beside:
         return map(_struct(self._codes).pack, *self._values)
 
 
-def _one_by_one(kind: type[arrays.Column], values: Sequence[Any]) -> Iterable[bytes]:
-    """A column whose values differ in size, or of which some are null."""
-    encode = _ENCODED[kind]
-    distinct = set(values)
-    if len(distinct) * REPEATS_MIN > len(values):
-        return [_NULL if value is None else encode(value) for value in values]
-    encoded = {value: _NULL if value is None else encode(value) for value in distinct}
-    return map(encoded.__getitem__, values)
+def _encoded(
+    kind: type[arrays.Column], values: Sequence[Any], has_nulls: bool
+) -> bytes | Iterable[bytes]:
+    """A column whose values differ in size, or of which some are null; bytes when all are one."""
+    encode = _ENCODE[kind]
+    if len(set(values[:SAMPLE])) <= min(DISTINCT_MAX, len(values) // 2):
+        distinct = set(values)
+        table = {value: _NULL if value is None else encode((value,))[0] for value in distinct}
+        return table.popitem()[1] if len(table) == 1 else map(table.__getitem__, values)
+    if has_nulls:
+        return [_NULL if value is None else encode((value,))[0] for value in values]
+    return encode(values)
 
 
 @lru_cache
@@ -78,15 +89,23 @@ def _struct(codes: str) -> Struct:
     return Struct(">" + codes)
 
 
-def _with_length(raw: bytes) -> bytes:
-    return _LENGTH.pack(len(raw)) + raw
-
-
-def _fixed(code: str, size: int, convert: Callable[[Any], Any] | None) -> Callable[[Any], bytes]:
+def _fixed(code: str, size: int, convert: Callable[[Any], Any] | None) -> Encode:
     pack = _struct("i" + code).pack
-    if convert is None:
-        return lambda value: pack(size, value)
-    return lambda value: pack(size, convert(value))
+    return lambda values: list(map(pack, repeat(size), map(convert, values) if convert else values))
+
+
+def _text(values: Iterable[str]) -> list[bytes]:
+    pack = _LENGTH.pack
+    return [pack(len(raw)) + raw for raw in map(str.encode, values)]
+
+
+def _bytea(values: Iterable[bytes]) -> list[bytes]:
+    pack = _LENGTH.pack
+    return [pack(len(raw)) + raw for raw in values]
+
+
+def _json(values: Iterable[bytes]) -> list[bytes]:
+    return _bytea([b"\x01" + raw for raw in values])  # a jsonb on the wire is a byte 1 first
 
 
 _FIXED: dict[type[arrays.Column], tuple[str, int, Callable[[Any], Any] | None]] = {
@@ -97,9 +116,9 @@ _FIXED: dict[type[arrays.Column], tuple[str, int, Callable[[Any], Any] | None]] 
     arrays.Date: ("i", 4, arrays.days),
     arrays.Instant: ("q", 8, arrays.microseconds),
 }
-_ENCODED: dict[type[arrays.Column], Callable[[Any], bytes]] = {
+_ENCODE: dict[type[arrays.Column], Encode] = {
     **{kind: _fixed(*form) for kind, form in _FIXED.items()},
-    arrays.Text: lambda value: _with_length(value.encode()),
-    arrays.Bytea: _with_length,
-    arrays.Json: lambda raw: _with_length(b"\x01" + raw),  # a jsonb on the wire is a byte 1 first
+    arrays.Text: _text,
+    arrays.Bytea: _bytea,
+    arrays.Json: _json,
 }

@@ -12,9 +12,16 @@ _encode = msgspec.json.Encoder().encode
 
 
 def charge_posted(rows: Changes, at: At, event: e.ChargePosted) -> None:
+    lane, position, account_id, version, recorded_at = at
     rows.make(
         i.ChargeRow(
-            *made(at, event.charge_id),
+            lane,
+            account_id,
+            event.charge_id,
+            version,
+            position,
+            recorded_at,
+            version,
             event.effective_on,
             event.amount_minor,
             _encode(event.taxes),

@@ -20,7 +20,8 @@ class ReceivablesRows(Changes):
 
     def __init__(self) -> None:
         super().__init__()
-        self._movements: list[a.MovementRow] = []
+        # Plain tuples of the same fields: nothing else is made as often.
+        self._movements: list[tuple[Any, ...]] = []
         self.made[a.MovementRow] = self._movements
         self._daily: dict[tuple[bytes, date, date], a.DailyRow] = {}
         self._days: set[tuple[int, date]] = set()
@@ -139,9 +140,7 @@ class ReceivablesRows(Changes):
         lane, position, account_id, version, recorded_at = at
         _, item, on, amount = movement
         self._movements.append(
-            a.MovementRow(
-                lane, account_id, position, n, version, recorded_at, on, figure, item, amount
-            )
+            (lane, account_id, position, n, version, recorded_at, on, figure, item, amount)
         )
 
     def _day(self, at: At, on: date, recorded_day: date) -> a.DailyRow:

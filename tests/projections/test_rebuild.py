@@ -60,7 +60,9 @@ def test_equal_and_in_place(database: Database, accounts: list[MadeUp]) -> None:
     assert oid != database.rows("SELECT 'receivables'::regnamespace::oid::int")
     assert ["receivables"] == schemas(database)
     assert [] == differences(database, accounts)
-    assert ["filling", "indexing", "comparing", "swapping"] == list(dict.fromkeys(p.phase for p in seen))
+    assert ["filling", "indexing", "comparing", "swapping"] == list(
+        dict.fromkeys(p.phase for p in seen)
+    )
     with closing(psycopg.connect(database.owner_url)) as connection:
         assert is_current(connection, RECEIVABLES)
 
