@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection, wait
@@ -85,6 +86,13 @@ class Parent:
             return self._connection.recv()
         except (EOFError, OSError):
             raise SystemExit(1) from None
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def speaking(workers: Iterable[Worker]) -> list[Worker]:

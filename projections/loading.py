@@ -5,6 +5,7 @@ the lane ends. A lane with an event that cannot be read, folded or written is le
 who parks its account; so is the rest of a lane of which too many rows would have to be held.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from eventsourcing.persistence import MapperDeserialisationError
 
 from ledger.processes import Parent, Worker, end, speaking
 from ledger.store import arrays
-from ledger.store.faults import Corrupt
+from ledger.store.faults import Corrupt, message_of
 from ledger.store.mapper import EventMapper
 from ledger.store.roles import connecting
 from ledger.store.sql import load
@@ -28,6 +29,7 @@ HELD_MAX = 200_000
 
 _SQL = load("projections", "loading.sql")
 _FOLLOWING = load("projections", "follower.sql")
+_log = logging.getLogger(__name__)
 
 
 class Load(NamedTuple):
@@ -133,8 +135,10 @@ class _Loader:
         try:
             with self._connection.transaction():
                 self._load(lane, head, count)
-        except (MapperDeserialisationError, *FOLD_FAULTS, *WRITE_FAULTS):
-            told(-done[0])  # the follower meets it again, and knows what to do
+        except (MapperDeserialisationError, *FOLD_FAULTS, *WRITE_FAULTS) as fault:
+            # A follower meets it again, and knows what to do.
+            _log.info("lane_left", extra={"lane": lane, "error": message_of(fault)})
+            told(-done[0])
 
     def _load(self, lane: int, head: int, told: Callable[[int], None]) -> None:
         rows, read = self._model.rows(), self._mapper.read

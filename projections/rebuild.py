@@ -4,7 +4,6 @@ Reads go on throughout: the swap renames two schemas while only the tracked posi
 A rebuild that is killed leaves the live model as it was; the next one clears what it left.
 """
 
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple, cast
 import psycopg
 from psycopg import errors, sql
 
+from ledger.processes import cores
 from ledger.store.lanes import LANES
 from ledger.store.roles import connecting
 from ledger.store.sql import load
@@ -135,7 +135,7 @@ class _Rebuild:
         self._connection: Connection = psycopg.connect(owner_url, autocommit=True)
         self._service_url = service_url
         self._following = self._follower_of_next()
-        self._cores = len(os.sched_getaffinity(0))
+        self._cores = cores()
 
     def _follower_of_next(self) -> Follower:
         return Follower(self._service_url, self._model, schema=self._next, events_max=EVENTS_MAX)

@@ -1,7 +1,6 @@
 """`import FILE`: a receivables book or lines of commands into a region, safe to run twice."""
 
 import argparse
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -19,7 +18,7 @@ from api.imports.workers import Workers
 from api.settings import Settings
 from api.wiring import Database
 from ledger import importing
-from ledger.processes import WorkerFailed
+from ledger.processes import WorkerFailed, cores
 from ledger.receivables_csv import ReceivablesCsv
 from ledger.store.faults import StoreUnavailable
 from ledger.store.waiting import Order
@@ -137,7 +136,7 @@ def _take_lines(
 
 
 def _workers_for(size: int) -> int:
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cpus = cores()
     return max(1, min(cpus - 1, WORKERS_MAX, size // BYTES_A_WORKER))
 
 

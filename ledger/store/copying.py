@@ -28,6 +28,15 @@ Encode = Callable[[Sequence[Any]], list[bytes]]
 
 def packed(kinds: Kinds, columns: Sequence[Sequence[Any]]) -> bytes:
     """The rows, given as columns of one length, None being null. Raises OverflowError."""
+    try:
+        parts = _parts(kinds, columns)
+        return b"".join(chain.from_iterable(zip(*parts)))  # noqa: B905 # constants have no end
+    except error as fault:
+        raise OverflowError(f"a value does not fit its column: {fault}") from fault
+
+
+def _parts(kinds: Kinds, columns: Sequence[Sequence[Any]]) -> list[Iterable[bytes]]:
+    """For each part of a row what it is in every row: columns side by side, and single ones."""
     parts: list[Iterable[bytes]] = []
     beside = _Beside()
     beside.add("h", repeat(len(kinds)))
@@ -46,11 +55,7 @@ def packed(kinds: Kinds, columns: Sequence[Sequence[Any]]) -> bytes:
         else:
             parts += [beside.packed(), encoded]
             beside = _Beside()
-    parts.append(beside.packed())
-    try:
-        return b"".join(chain.from_iterable(zip(*parts)))  # noqa: B905 # constants have no end
-    except error as fault:
-        raise OverflowError(f"a value does not fit its column: {fault}") from fault
+    return [*parts, beside.packed()]
 
 
 class _Beside:

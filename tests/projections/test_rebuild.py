@@ -15,11 +15,9 @@ from projections.reading import Reading
 from projections.rebuild import CannotSwap, Differs, Progress, RebuildRunning, rebuild
 from projections.receivables import RECEIVABLES, Receivables
 from tests.projections.books import MadeUp, append, books, interleaved
-from tests.projections.views import views_differ
+from tests.projections.views import dump, schemas, views_differ
 from tests.store.databases import Database
 from tests.store.scenario import charge, opening, requests
-
-TABLES = ("tracking", "parked", "lane_day", *RECEIVABLES.tables)
 
 
 @pytest.fixture
@@ -35,22 +33,30 @@ def differences(database: Database, accounts: list[MadeUp]) -> list[str]:
     return views_differ(database.service_url, {a.id: a.book for a in accounts}, within_s=10)
 
 
-def dump(database: Database) -> dict[str, list[str]]:
+def form(database: Database) -> dict[str, list[str]]:
+    """Indexes, constraints, policies and rights of the live views, as the database writes them."""
     return {
-        table: database.rows(f"SELECT t::text FROM receivables.{table} AS t ORDER BY t::text")
-        for table in TABLES
+        "indexes": database.rows(
+            "SELECT indexdef FROM pg_indexes WHERE schemaname = 'receivables' ORDER BY indexdef"
+        ),
+        "constraints": database.rows(
+            "SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)"
+            " FROM pg_constraint WHERE connamespace = 'receivables'::regnamespace ORDER BY 1"
+        ),
+        "rights": database.rows(
+            "SELECT relname || relrowsecurity || COALESCE(relacl::text, '') FROM pg_class"
+            " WHERE relnamespace = 'receivables'::regnamespace AND relkind = 'r' ORDER BY 1"
+        ),
+        "policies": database.rows(
+            "SELECT p::text FROM pg_policies AS p WHERE schemaname = 'receivables' ORDER BY 1"
+        ),
     }
-
-
-def schemas(database: Database) -> list[str]:
-    return database.rows(
-        "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'receivables%' ORDER BY nspname"
-    )
 
 
 def test_equal_and_in_place(database: Database, accounts: list[MadeUp]) -> None:
     """What a rebuild makes equals the live views row by row, and bears their name and rights."""
-    before = dump(database)
+    before, made = dump(database), form(database)
+    assert all(made.values())
     oid = database.rows("SELECT 'receivables'::regnamespace::oid::int")
     seen: list[Progress] = []
     rebuilt = rebuild(database.owner_url, database.service_url, RECEIVABLES, progress=seen.append)
@@ -58,6 +64,7 @@ def test_equal_and_in_place(database: Database, accounts: list[MadeUp]) -> None:
     assert ((), ()) == (rebuilt.differences, rebuilt.parked)
     assert before == dump(database)
     assert oid != database.rows("SELECT 'receivables'::regnamespace::oid::int")
+    assert made == form(database)
     assert ["receivables"] == schemas(database)
     assert [] == differences(database, accounts)
     assert ["filling", "indexing", "comparing", "swapping"] == list(
@@ -87,9 +94,14 @@ def test_batches_leave_no_trace(database: Database, ledger: Ledger, follower: Fo
 
 
 def test_reads_and_writes_go_on(
-    database: Database, ledger: Ledger, accounts: list[MadeUp], follower: Follower
+    database: Database,
+    ledger: Ledger,
+    accounts: list[MadeUp],
+    follower: Follower,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Through two rebuilds a reader and a follower never fail, and no read is older than the last."""
+    monkeypatch.setattr("projections.rebuild.EVENTS_OF_PROCESSES", 1)
     stop = threading.Event()
     reads, slowest, fell_back = [0], [0.0], list[object]()
 

@@ -15,8 +15,11 @@ from ledger.items import CarriedItem, ChargeItem, CreditItem, InvoiceItem, Payme
 from ledger.store.lanes import lane_of
 from ledger.store.roles import READER, acting_as
 from projections.reading import Reading, Summary
+from projections.receivables import RECEIVABLES
+from tests.store.databases import Database
 
 POLL_S = 0.05
+TABLES = ("tracking", "parked", "lane_day", *RECEIVABLES.tables)
 
 
 def views_differ(
@@ -40,6 +43,21 @@ def views_differ(
         return found + items_differ(service_url, books)
     finally:
         reading.close()
+
+
+def dump(database: Database) -> dict[str, list[str]]:
+    """Every row of the live views as text, by table."""
+    return {
+        table: database.rows(f"SELECT t::text FROM receivables.{table} AS t ORDER BY t::text")
+        for table in TABLES
+    }
+
+
+def schemas(database: Database) -> list[str]:
+    """The schemas of the live views and of those that a rebuild has left."""
+    return database.rows(
+        "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'receivables%' ORDER BY nspname"
+    )
 
 
 def live_differs(reading: Reading, id: UUID, book: Book, today: date) -> list[str]:
