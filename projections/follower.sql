@@ -43,11 +43,22 @@ ORDER BY t.lane
 FOR UPDATE SKIP LOCKED;
 
 -- name: around
--- The events at a position and after it, of lanes where both are of one account.
+-- The events at a position and after it, of lanes where both are of one account. Each is looked up
+-- by its position: as one join, all events of the account would be looked at.
 SELECT asked.lane, last.topic, last.state, next.topic, next.state
 FROM unnest(%(lanes)b::int[], %(upto)b::bigint[]) AS asked (lane, upto)
-JOIN ledger.event AS last ON last.lane = asked.lane AND last.position = asked.upto
-JOIN ledger.event AS next ON next.lane = asked.lane AND next.position = asked.upto + 1
+CROSS JOIN LATERAL (
+    SELECT v.account_id, v.topic, v.state
+    FROM ledger.event AS v
+    WHERE v.lane = asked.lane AND v.position = asked.upto
+    LIMIT 1
+) AS last
+CROSS JOIN LATERAL (
+    SELECT v.account_id, v.topic, v.state
+    FROM ledger.event AS v
+    WHERE v.lane = asked.lane AND v.position = asked.upto + 1
+    LIMIT 1
+) AS next
 WHERE last.account_id = next.account_id;
 
 -- name: lock

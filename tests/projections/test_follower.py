@@ -8,12 +8,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from typing import Any
 
 import psycopg
 import pytest
 
+from ledger.store import arrays
 from ledger.store.committer import Ledger
 from ledger.store.faults import Corrupt
+from ledger.store.sql import load
 from projections.batches import ViewDamaged
 from projections.follower import Follower, ViewBehind, shares
 from projections.receivables import RECEIVABLES
@@ -368,3 +371,29 @@ def test_shares_are_fair() -> None:
     wanted = shares({0: 100_000, 1: 10, 2: 100_000}, 1_000)
     assert (10, 495, 495) == (wanted[1], wanted[0], wanted[2])
     assert all(n == 1 for n in shares(dict.fromkeys(range(64), 9), 10).values() if n < 2)
+
+
+def test_the_end_of_a_command_is_looked_for_at_two_positions(
+    database: Database, ledger: Ledger, follower: Follower
+) -> None:
+    """However many events an account has, none but those around the end of a batch are read."""
+    large = requests("B-1", [opening(), *(charge(f"c{n}") for n in range(300))])
+    append(ledger, large + [r for n in range(200) for r in requests(f"S-{n}", [opening()])])
+    database.run("ANALYZE ledger.event")
+    lags = follower.lag()
+    lane = max(lags, key=lambda lane: lags[lane])
+    given = {
+        "lanes": arrays.packed(arrays.Int4, [lane]),
+        "upto": arrays.packed(arrays.Int8, [lags[lane] // 2]),
+    }
+    statement = b"EXPLAIN (ANALYZE, FORMAT json) " + load("projections", "follower.sql")["around"]
+    with psycopg.connect(follower._url) as connection:
+        arrays.register(connection)
+        [[[plan]]] = connection.execute(statement, given).fetchall()
+    assert 0 < rows_read(plan["Plan"]) <= 2
+
+
+def rows_read(node: dict[str, Any]) -> float:
+    """Rows that a plan's scans of indexes and tables gave."""
+    own = node["Actual Rows"] * node["Actual Loops"] if "Relation Name" in node else 0
+    return float(own + sum(map(rows_read, node.get("Plans", []))))
