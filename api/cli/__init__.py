@@ -35,6 +35,7 @@ from api.serving.exposition import CannotExpose
 from api.serving.service import CannotServe
 from api.settings import InvalidSetting
 from api.wiring import NoOwner
+from ledger.processes import WorkerFailed
 from ledger.store.faults import (
     Corrupt,
     LedgerClosed,
@@ -82,6 +83,7 @@ _SAYS_ALL = (
     StoreUnavailable,
     UnsafeRole,
     ViewBehind,
+    WorkerFailed,
     WrongRegion,
 )
 """Faults whose message says what is wrong and what to do; a traceback would add nothing."""

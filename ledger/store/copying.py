@@ -18,7 +18,7 @@ SAMPLE, DISTINCT_MAX = 64, 16
 """A column is taken to repeat itself when so many values have no more distinct ones among them."""
 
 _NULL = b"\xff\xff\xff\xff"
-_LENGTH = Struct(">i")
+_COUNT, _LENGTH = Struct(">h"), Struct(">i")
 
 Kinds = Sequence[tuple[type[arrays.Column], bool]]
 """Columns' types, and whether they may be null."""
@@ -30,7 +30,7 @@ def packed(kinds: Kinds, columns: Sequence[Sequence[Any]]) -> bytes:
     """The rows, given as columns of one length, None being null. Raises OverflowError."""
     try:
         parts = _parts(kinds, columns)
-        return b"".join(chain.from_iterable(zip(*parts)))  # noqa: B905 # constants have no end
+        return b"".join(chain.from_iterable(zip(*parts, strict=True)))
     except error as fault:
         raise OverflowError(f"a value does not fit its column: {fault}") from fault
 
@@ -38,52 +38,57 @@ def packed(kinds: Kinds, columns: Sequence[Sequence[Any]]) -> bytes:
 def _parts(kinds: Kinds, columns: Sequence[Sequence[Any]]) -> list[Iterable[bytes]]:
     """For each part of a row what it is in every row: columns side by side, and single ones."""
     parts: list[Iterable[bytes]] = []
-    beside = _Beside()
-    beside.add("h", repeat(len(kinds)))
+    rows = len(columns[0])
+    beside = _Beside(_COUNT.pack(len(kinds)))
     for (kind, nullable), values in zip(kinds, columns, strict=True):
-        nulls = values.count(None) if nullable else 0
-        if nulls == len(values):
-            beside.add("i", repeat(-1))
-            continue
-        if kind in _FIXED and not nulls:
+        has_nulls = nullable and None in values
+        distinct = len(set(values[:SAMPLE]))
+        if distinct == 1 and values.count(values[0]) == len(values):
+            beside.add_constant(_NULL if has_nulls else _ENCODE[kind](values[:1])[0])
+        elif kind in _FIXED and not has_nulls:
             code, size, convert = _FIXED[kind]
             beside.add("i" + code, repeat(size), map(convert, values) if convert else values)
-            continue
-        encoded = _encoded(kind, values, nulls > 0)
-        if isinstance(encoded, bytes):
-            beside.add(f"{len(encoded)}s", repeat(encoded))
         else:
-            parts += [beside.packed(), encoded]
+            repeats = distinct <= min(DISTINCT_MAX, len(values) // 2)
+            parts += [beside.packed(rows), _one_by_one(kind, values, has_nulls, repeats)]
             beside = _Beside()
-    return [*parts, beside.packed()]
+    return [*parts, beside.packed(rows)]
 
 
 class _Beside:
-    """Columns of fixed size side by side."""
+    """Columns side by side that are of fixed size, or the same in every row."""
 
-    def __init__(self) -> None:
+    def __init__(self, constant: bytes = b"") -> None:
         self._codes, self._values = "", list[Iterable[Any]]()
+        self._constant = constant
+
+    def add_constant(self, constant: bytes) -> None:
+        self._constant += constant
 
     def add(self, code: str, *values: Iterable[Any]) -> None:
+        if self._constant:
+            self._codes += f"{len(self._constant)}s"
+            self._values.append(repeat(self._constant))
+            self._constant = b""
         self._codes += code
         self._values += values
 
-    def packed(self) -> Iterable[bytes]:
-        """Their part of each row."""
+    def packed(self, rows: int) -> Iterable[bytes]:
+        """Their part of so many rows."""
         if not self._codes:
-            return repeat(b"")
+            return repeat(self._constant, rows)
+        self.add("")
         return map(_struct(self._codes).pack, *self._values)
 
 
-def _encoded(
-    kind: type[arrays.Column], values: Sequence[Any], has_nulls: bool
-) -> bytes | Iterable[bytes]:
-    """A column whose values differ in size, or of which some are null; bytes when all are one."""
+def _one_by_one(
+    kind: type[arrays.Column], values: Sequence[Any], has_nulls: bool, repeats: bool
+) -> Iterable[bytes]:
+    """A column whose values differ in size, or of which some are null."""
     encode = _ENCODE[kind]
-    if len(set(values[:SAMPLE])) <= min(DISTINCT_MAX, len(values) // 2):
-        distinct = set(values)
-        table = {value: _NULL if value is None else encode((value,))[0] for value in distinct}
-        return table.popitem()[1] if len(table) == 1 else map(table.__getitem__, values)
+    if repeats:
+        table = {v: _NULL if v is None else encode((v,))[0] for v in set(values)}
+        return map(table.__getitem__, values)
     if has_nulls:
         return [_NULL if value is None else encode((value,))[0] for value in values]
     return encode(values)
