@@ -25,6 +25,7 @@ class ReceivablesRows(Changes):
         self.made[a.MovementRow] = self._movements
         self._daily: dict[tuple[bytes, date, date], a.DailyRow] = {}
         self._days: set[tuple[int, date]] = set()
+        self._settled_before = date.min
 
     def take(self, at: At, event: e.Event) -> None:
         """Folds one event in."""
@@ -56,9 +57,9 @@ class ReceivablesRows(Changes):
         return sum(len(rows) for kind, rows in self._all() if not issubclass(kind, tuple))
 
     def copy_settled(self, connection: Connection) -> None:
-        """Appends the other rows, which are tuples, and lets go of them."""
+        """Appends the other rows, tuples and sums of days that are over, and lets go of them."""
         settled = {kind: rows for kind, rows in self.made.items() if issubclass(kind, tuple)}
-        copy(connection, settled)
+        copy(connection, {**settled, a.DailyRow: self._past_days()})
         for rows in settled.values():
             rows.clear()
 
@@ -66,6 +67,17 @@ class ReceivablesRows(Changes):
         """Appends the rest and writes what has changed; raises WentBackwards."""
         copy(connection, self.made)
         write(connection, {}, self.changed)
+
+    def _past_days(self) -> list[a.DailyRow]:
+        """The sums of days before the last one recorded, which are not held any more."""
+        today = max((day for _, day in self._days), default=date.min)
+        if today == self._settled_before:
+            return []
+        self._settled_before = today
+        past = [row for row in self._daily.values() if row.recorded_day < today]
+        self._daily = {key: row for key, row in self._daily.items() if row.recorded_day >= today}
+        self.made[a.DailyRow] = list(self._daily.values())
+        return past
 
     def _all(self) -> Iterator[tuple[type, list[Any]]]:
         yield from self.made.items()
@@ -147,6 +159,7 @@ class ReceivablesRows(Changes):
         key = (at.account_id, on, recorded_day)
         day = self._daily.get(key)
         if day is None:
+            assert recorded_day >= self._settled_before, "a lane's instants go back"
             day = a.DailyRow(at.lane, at.account_id, on, recorded_day, at.version)
             self._daily[key] = day
             self.make(day)

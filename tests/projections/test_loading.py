@@ -17,8 +17,11 @@ from ledger.store.committer import Ledger
 from projections import loading
 from projections import rebuild as rebuilding
 from projections.follower import Follower
+from projections.model import Connection
 from projections.rebuild import Progress, Rebuilt, rebuild
 from projections.receivables import RECEIVABLES
+from projections.receivables.account_rows import DailyRow
+from projections.receivables.fold import ReceivablesRows
 from tests.projections.books import MadeUp, append, books, interleaved
 from tests.projections.views import dump, schemas, views_differ
 from tests.store.databases import Database
@@ -52,7 +55,7 @@ def left(caplog: pytest.LogCaptureFixture) -> list[int]:
     return [record.__dict__["lane"] for record in caplog.records if record.msg == "lane_left"]
 
 
-@pytest.mark.parametrize("at_once", [1, 7, 10_000])
+@pytest.mark.parametrize("at_once", [7, 10_000])
 def test_whole_lanes_are_the_rows_that_the_follower_made(
     database: Database,
     accounts: list[MadeUp],
@@ -72,7 +75,7 @@ def test_whole_lanes_are_the_rows_that_the_follower_made(
     assert seen[0].total == filled[-1] == sum(len(a.book.events) for a in accounts)
 
 
-@pytest.mark.parametrize("held_max", [-1, 3, 20])
+@pytest.mark.parametrize("held_max", [-1, 20])
 def test_a_lane_with_too_much_to_hold_is_finished_by_a_follower(
     database: Database, accounts: list[MadeUp], monkeypatch: pytest.MonkeyPatch, held_max: int
 ) -> None:
@@ -92,6 +95,49 @@ def test_a_lane_with_too_much_to_hold_is_finished_by_a_follower(
     assert () == rebuilt.differences
     assert before == dump(database)
     assert 0 < sum(followed) <= rebuilt.events
+
+
+def test_sums_of_days_that_are_over_are_not_held(
+    database: Database,
+    accounts: list[MadeUp],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A lane recorded over many days is loaded like any other: its sums go out day by day."""
+    caplog.set_level(logging.INFO)
+    database.run("UPDATE ledger.event SET recorded_at = recorded_at + position * interval '9 h'")
+    with monkeypatch.context() as followed:
+        followed.setattr(loading, "HELD_MAX", -1)
+        rebuild(database.owner_url, database.service_url, RECEIVABLES, accept_differences=True)
+    before = dump(database)
+    monkeypatch.setattr(loading, "EVENTS_AT_ONCE", 7)
+    most = list[int]()
+    copy_settled = ReceivablesRows.copy_settled
+
+    def watched(self: ReceivablesRows, connection: Connection) -> None:
+        copy_settled(self, connection)
+        most.append(len({row.recorded_day for row in self.made[DailyRow]}))
+
+    monkeypatch.setattr(ReceivablesRows, "copy_settled", watched)
+    assert () == again(database).differences
+    assert before == dump(database)
+    assert [] == left(caplog)
+    assert 1 == max(most)
+
+
+def test_a_lane_whose_instants_go_back_is_left_to_the_follower(
+    database: Database,
+    accounts: list[MadeUp],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sums of a day that was taken to be over are never made twice: the follower adds to them."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(loading, "EVENTS_AT_ONCE", 7)
+    database.run("UPDATE ledger.event SET recorded_at = recorded_at - position * interval '9 h'")
+    rebuild(database.owner_url, database.service_url, RECEIVABLES, accept_differences=True)
+    assert left(caplog)
+    assert [] == views_differ(database.service_url, {a.id: a.book for a in accounts})
 
 
 @pytest.mark.parametrize(
