@@ -120,12 +120,12 @@ def settings_on(account: Account, day: date) -> Settings:
 
 def terms_on(account: Account, day: date) -> Terms:
     """The payment terms in force on a day."""
-    return cast(Terms, chosen_on(account, day)["terms"])
+    return cast(Terms, _in_force(account, day, "terms"))
 
 
 def billing_cycle_on(account: Account, day: date) -> BillingCycle:
     """The billing cycle in force on a day."""
-    return cast(BillingCycle, chosen_on(account, day)["billing_cycle"])
+    return cast(BillingCycle, _in_force(account, day, "billing_cycle"))
 
 
 def chosen_on(account: Account, day: date) -> dict[str, object]:
@@ -135,6 +135,14 @@ def chosen_on(account: Account, day: date) -> dict[str, object]:
         if entry.on <= day:
             chosen.update(_given(entry.changes))
     return chosen
+
+
+def _in_force(account: Account, day: date, name: str) -> object:
+    """One setting, the billing cycle or the terms in force on a day: what `chosen_on` has for it."""
+    for entry in reversed(account.settings[1:]):
+        if entry.on <= day and (value := getattr(entry.changes, name)) is not None:
+            return value
+    return getattr(account.settings[0].changes, name)
 
 
 def with_settings(account: Account, on: date, changes: SettingsChange) -> tuple[SettingsFrom, ...]:

@@ -65,6 +65,7 @@ def months_later(day: date, months: int, anchor: int) -> date:
     return date(year, month + 1, min(anchor, monthrange(year, month + 1)[1]))
 
 
+@lru_cache(maxsize=4096)
 def period_end(cycle: BillingCycle, day: date) -> date:
     """The last day of the billing period that contains `day`."""
     anchor = 31 if cycle == "month_end" else cycle
@@ -72,6 +73,7 @@ def period_end(cycle: BillingCycle, day: date) -> date:
     return end if day <= end else months_later(day, 1, anchor)
 
 
+@lru_cache(maxsize=4096)
 def period_start(cycle: BillingCycle, day: date) -> date:
     """The first day of the billing period that contains `day`."""
     anchor = 31 if cycle == "month_end" else cycle

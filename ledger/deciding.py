@@ -107,16 +107,28 @@ class Deciding:
         if not isinstance(event, PaymentReturned):  # which is never refused
             within_64_bits(fold.turnover_minor)
         account = fold.account()
-        opened = any(
-            isinstance(item, InvoiceItem) and self._opens_otherwise(item)
-            for item in fold.changed.values()
-        )
+        invoices = [item for item in fold.changed.values() if isinstance(item, InvoiceItem)]
+        opened = any(map(self._opens_otherwise, invoices))
         if opened or account.unapplied_minor != self.account.unapplied_minor:
-            due_on = first_uncovered(account, fold.items(), self._known)
+            due_on = self._due_on(account, fold, invoices)
             account = msgspec.structs.replace(account, due_on=due_on)
         self.account = account
         self.changed.update(fold.changed)
         self.events.append(event)
+
+    def _due_on(self, account: Account, fold: Fold, invoices: Sequence[InvoiceItem]) -> date | None:
+        """The figure of that name after an event that changed the invoices.
+
+        Where credit covers nothing, before and after, what was open need not be known again to see
+        what a new invoice adds to it.
+        """
+        covers = account.unapplied_minor or self.account.unapplied_minor
+        if covers or any(self.find(*invoice.ref) for invoice in invoices):
+            return first_uncovered(account, fold.items(), self._known)
+        days = [invoice.due_on for invoice in invoices if invoice.open_minor]
+        if self.account.due_on is not None:
+            days.append(self.account.due_on)
+        return min(days, default=None)
 
     def _opens_otherwise(self, invoice: InvoiceItem) -> bool:
         """Whether the invoice is new, or another amount of it is open than was."""

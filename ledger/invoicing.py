@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -53,17 +54,17 @@ def needs_issue(
 ) -> Iterator[Query]:
     period_end = command.period_end or command.issued_on or today
     yield Named("invoice", command.number or _next_number(account, period_end))
-    months = list(_unbilled_months(account, period_end))
+    months = _unbilled_months(account, period_end)
     yield from months
     if not known.missing(iter(months)):
         found = [known.items.get(("unbilled", month.id)) for month in months]
         days = _days_through((m for m in found if isinstance(m, UnbilledItem)), period_end)
-        total_minor = sum(day.total_minor for day in days)
+        total_minor = sum([day.total_minor for day in days])
         if total_minor < 0:
             yield from needs_for_money(account, known, -total_minor)
-        else:
+        elif account.unapplied_minor:  # else no credit is moved, nor covers what opens
             yield from needs_after_reopening(account, known, (), 0)
-            if account.unapplied_minor and total_minor:
+            if total_minor:
                 yield SpareSources(min(account.unapplied_minor, total_minor))
 
 
@@ -279,13 +280,23 @@ def evolve_cancelled(fold: Fold) -> None:
     fold.set(freed=(*before.freed, *event.ranges), freed_on=freed_on)
 
 
-def _unbilled_months(account: Account, period_end: date) -> Iterator[Named]:
+def _unbilled_months(account: Account, period_end: date) -> tuple[Named, ...]:
     """The items that total what an invoice through `period_end` takes."""
-    month = calendar.month_end(account.billed_through or account.opened_on)
-    while month <= calendar.month_end(period_end):
-        yield Named("unbilled", month.isoformat())
-        month = calendar.months_later(month, 1, 31)
+    return _named_months(
+        calendar.month_end(account.billed_through or account.opened_on),
+        calendar.month_end(period_end),
+    )
 
 
-def _days_through(months: Iterable[UnbilledItem], period_end: date) -> Iterator[DayLines]:
-    return (day for month in months for day in month.days if day.on <= period_end)
+@lru_cache(maxsize=1024)
+def _named_months(first: date, last: date) -> tuple[Named, ...]:
+    """The items of calendar months, given and named by their last days."""
+    months = []
+    while first <= last:
+        months.append(Named("unbilled", first.isoformat()))
+        first = calendar.months_later(first, 1, 31)
+    return tuple(months)
+
+
+def _days_through(months: Iterable[UnbilledItem], period_end: date) -> list[DayLines]:
+    return [day for month in months for day in month.days if day.on <= period_end]

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 from ledger import commands as c
 from ledger.calendar import EndOfMonth
+from ledger.decider import decide, needs
 from ledger.errors import (
     DueBeforeIssue,
     EffectiveBeforeCause,
@@ -17,8 +18,10 @@ from ledger.errors import (
 )
 from ledger.events import InvoiceCancelled, InvoiceIssued
 from ledger.items import InvoiceItem
+from ledger.needs import Known, Named, answered_from
 from ledger.parts import Allocation, CategoryTotal, Lines, Range, TaxTotal, Undoing
 from tests.examples import (
+    NUMBER,
     TODAY,
     VAT,
     Given,
@@ -158,6 +161,31 @@ def test_an_invoice_of_nothing_is_issued_closed() -> None:
     assert 0 == item(given, "N").open_minor
     assert given.book.account
     assert given.book.account.due_on is None
+
+
+def test_what_is_open_already_need_not_be_read_to_bill_more() -> None:
+    """Without unapplied credit an invoice is decided from the lines alone, and the account's due date
+    is all the same the earliest of what is open: of older invoices, or of this one."""
+    for old, new, wanted in (
+        (day(8, 5), day(8, 9), day(8, 5)),
+        (day(8, 5), day(8, 1), day(8, 1)),
+        (None, day(8, 9), day(8, 9)),
+    ):
+        past = [] if old is None else [charge("A", 5), invoice("N", old), dispute("D", "N", 2)]
+        given = Given(opening(), *past, charge("B", 7))
+        command = c.IssueInvoice(number="M", due_on=new)
+        request = c.Request(
+            account_number=NUMBER, key="k", command=command, actor="tests", today=TODAY
+        )
+        known = Known()
+        while wanting := known.missing(needs(given.book.account, known, command, TODAY)):
+            for query in wanting:
+                assert isinstance(query, Named)
+                known.answer(query, answered_from(given.book.items, query))
+        decision = decide(given.book.account, known, request)
+        assert wanted == decision.account.due_on
+        given.book.handle(request)
+        assert decision.account == given.book.account
 
 
 def test_unapplied_credit_pays_a_new_invoice_at_once() -> None:
