@@ -1,8 +1,8 @@
 """Month ends: one invoice for every account that is due, exactly once, whoever is killed meanwhile.
 
-A run of a period is kept lane by lane (`ledger.month_end`). A runner locks a lane that nobody works
-on, bills its next accounts through the one door, and only then moves the lane on. Accounts billed
-by somebody who was killed before that are found by their key.
+A run of a period is kept lane by lane (`ledger.month_end`). A runner locks some lanes that nobody
+works on, bills their next accounts through the one door, and only then moves the lanes on. Accounts
+billed by somebody who was killed before that are found by their key.
 """
 
 import threading
@@ -15,7 +15,7 @@ import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
 
-from ledger.closing_batch import Claim, Found, RefusedAccount, Tally, bill
+from ledger.closing_batch import Claim, Found, RefusedAccount, Stretch, Tally, bill
 from ledger.errors import (
     EffectiveBeforeCause,
     EffectiveInFuture,
@@ -27,8 +27,10 @@ from ledger.store.committer import Ledger
 from ledger.store.roles import WRITER, acting_as
 from ledger.store.sql import load
 
-BATCH_MAX = 500
-"""Accounts looked at between two moves of a lane: what a killed runner leaves to be looked at again."""
+BATCH_MAX = 512
+"""Accounts looked at between two moves: what a killed runner leaves to be looked at again."""
+LANES_MAX = 8
+"""Lanes a batch is taken from: the fewer accounts a lane has, the more lanes fill a batch."""
 REFUSALS_KEPT_MAX = 16
 """Refusals a lane keeps; all are counted."""
 WAIT_S = 0.2
@@ -167,16 +169,16 @@ class MonthEnds:
             self._connection = None
 
     def _step(self, ledger: Ledger) -> bool:
-        """Whether there was a lane to work on: a batch of its accounts is done then."""
-        connection = self._open()  # all in one transaction: when it is lost, so is the lane's lock
+        """Whether there was a lane to work on: a batch of accounts is done then."""
+        connection = self._open()  # all in one transaction: when it is lost, so are the locks
         with connection.transaction():
-            claim = _claim(connection)
-            if claim is None:
+            claims = _claims(connection)
+            if not claims:
                 return False
-            found = _accounts(connection, claim)
-            tally = bill(claim, found, ledger)
-            if tally is not None:
-                _move(connection, claim, found, tally)
+            stretches = _stretches(connection, claims)
+            tallies = bill(stretches, ledger)
+            if tallies is not None:
+                _move(connection, stretches, tallies)
         return True
 
     def _open(self) -> Connection:
@@ -212,34 +214,47 @@ def _begins_anew(asked: Asked, rows: Sequence[tuple[Any, ...]]) -> bool:
     return issued_on is None and cast(date, asked_on) < asked.asked_on
 
 
-def _claim(connection: Connection) -> Claim | None:
-    row = connection.execute(_SQL["claim"]).fetchone()
-    if row is None:
-        return None
-    lane, period, issued_on, asked_on, *rest = row
-    asked = Asked(period=period_of(period), issued_on=issued_on, asked_on=asked_on)
-    return Claim(lane, asked, *rest)
+def _claims(connection: Connection) -> list[Claim]:
+    given = {"lanes": min(LANES_MAX, BATCH_MAX)}
+    claims = []
+    for row in connection.execute(_SQL["claim"], given).fetchall():
+        lane, period, issued_on, asked_on, *rest = row
+        asked = Asked(period=period_of(period), issued_on=issued_on, asked_on=asked_on)
+        claims.append(Claim(lane, asked, *rest))
+    return claims
 
 
-def _accounts(connection: Connection, claim: Claim) -> list[Found]:
+def _stretches(connection: Connection, claims: Sequence[Claim]) -> list[Stretch]:
+    limit = BATCH_MAX // len(claims)
     given = {
-        "lane": claim.lane,
-        "after": claim.after or _BEFORE_ALL,
-        "key": key_of(claim.asked.period),
-        "limit": BATCH_MAX,
+        "lanes": [claim.lane for claim in claims],
+        "after": [claim.after or _BEFORE_ALL for claim in claims],
+        "keys": [key_of(claim.asked.period) for claim in claims],
+        "limit": limit,
     }
-    return [Found(*row) for row in connection.execute(_SQL["accounts"], given).fetchall()]
+    found: list[list[Found]] = [[] for _ in claims]
+    with connection.cursor(binary=True) as cursor:
+        for n, *row in cursor.execute(_SQL["accounts"], given):
+            found[n - 1].append(Found(*row))
+    return [
+        Stretch(claim, rows, len(rows) < limit) for claim, rows in zip(claims, found, strict=True)
+    ]
 
 
-def _move(connection: Connection, claim: Claim, found: Sequence[Found], tally: Tally) -> None:
-    kept = tally.refusals[: max(REFUSALS_KEPT_MAX - claim.refusals_kept, 0)]
-    given = {
-        **msgspec.structs.asdict(tally),
-        "lane": claim.lane,
-        "period": str(claim.asked.period),
-        "after": found[-1].account_id if found else None,
-        "refusals": Jsonb(msgspec.to_builtins(kept)),
-        "is_last": len(found) < BATCH_MAX,
-    }
-    moved = connection.execute(_SQL["move"], given).rowcount
-    assert moved == 1, claim
+def _move(connection: Connection, stretches: Sequence[Stretch], tallies: Sequence[Tally]) -> None:
+    given = []
+    for (claim, found, is_last), tally in zip(stretches, tallies, strict=True):
+        kept = tally.refusals[: max(REFUSALS_KEPT_MAX - claim.refusals_kept, 0)]
+        given.append(
+            {
+                **msgspec.structs.asdict(tally),
+                "lane": claim.lane,
+                "period": str(claim.asked.period),
+                "after": found[-1].account_id if found else None,
+                "refusals": Jsonb(msgspec.to_builtins(kept)),
+                "is_last": is_last,
+            }
+        )
+    with connection.cursor() as cursor:
+        cursor.executemany(_SQL["move"], given)
+        assert cursor.rowcount == len(stretches), given

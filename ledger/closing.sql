@@ -56,8 +56,8 @@ WHERE m.period = %(period)s
 ORDER BY m.lane, kept.n;
 
 -- name: claim
--- A lane that nobody works on, locked. Its periods are done in order: the invoice of a later month
--- would take the lines of an earlier one.
+-- Lanes that nobody works on, locked. The periods of each are done in order: the invoice of a later
+-- month would take the lines of an earlier one.
 SELECT m.lane, m.period, m.issued_on, m.asked_on, m.actor, m.from_position, m.after_account,
        jsonb_array_length(m.refusals)
 FROM ledger.month_end AS m
@@ -67,16 +67,19 @@ WHERE m.finished_at IS NULL AND NOT EXISTS (
     WHERE earlier.lane = m.lane AND earlier.period < m.period AND earlier.finished_at IS NULL
 )
 ORDER BY m.lane, m.period
-LIMIT 1
+LIMIT %(lanes)s
 FOR UPDATE SKIP LOCKED;
 
 -- name: accounts
--- The next accounts of a lane, and of those that used the key, the first event it recorded.
-SELECT a.account_id, a.account_number, a.state, done.position, done.topic
-FROM (
+-- The next accounts of lanes, by the lanes' places in the arrays; and of those that used the key, the
+-- first event it recorded.
+SELECT asked.n, a.account_id, a.account_number, a.state, done.position, done.topic
+FROM unnest(%(lanes)s::int[], %(after)s::uuid[], %(keys)s::text[])
+     WITH ORDINALITY AS asked (lane, after, key, n)
+CROSS JOIN LATERAL (
     SELECT r.account_id, r.account_number, r.state
     FROM ledger.account AS r
-    WHERE r.lane = %(lane)s AND r.account_id > %(after)s
+    WHERE r.lane = asked.lane AND r.account_id > asked.after
     ORDER BY r.account_id
     LIMIT %(limit)s
 ) AS a
@@ -85,10 +88,10 @@ LEFT JOIN LATERAL (
     FROM ledger.command_key AS k
     JOIN ledger.event AS e
         ON e.lane = k.lane AND e.account_id = k.account_id AND e.version = k.first_version
-    WHERE k.lane = %(lane)s AND k.account_id = a.account_id AND k.key = %(key)s
+    WHERE k.lane = asked.lane AND k.account_id = a.account_id AND k.key = asked.key
     OFFSET 0
 ) AS done ON true
-ORDER BY a.account_id;
+ORDER BY asked.n, a.account_id;
 
 -- name: move
 -- A lane's accounts are done up to one of them.

@@ -48,8 +48,16 @@ class Found(NamedTuple):
     topic: str | None
 
 
+class Stretch(NamedTuple):
+    """The next accounts of a lane; `is_last`: there are none behind them."""
+
+    claim: Claim
+    found: list[Found]
+    is_last: bool
+
+
 class Tally(msgspec.Struct):
-    """What became of a batch's accounts."""
+    """What became of a stretch's accounts."""
 
     issued: int = 0
     replayed: int = 0
@@ -63,15 +71,27 @@ class Tally(msgspec.Struct):
         self.refusals.append(RefusedAccount(account_number, code, message))
 
 
-def bill(claim: Claim, found: Sequence[Found], ledger: Ledger) -> Tally | None:
-    """What became of the accounts, once every invoice is in the log.
+def bill(stretches: Sequence[Stretch], ledger: Ledger) -> list[Tally] | None:
+    """What became of each stretch's accounts, once every invoice is in the log.
 
     None: a key was used by somebody else since it was looked up, so look again.
     """
+    asked = [_ask(stretch) for stretch in stretches]
+    outcomes = iter(ledger.handle_now([request for _, requests in asked for request in requests]))
+    for stretch, (tally, requests) in zip(stretches, asked, strict=True):
+        for request in requests:
+            if not _count(tally, stretch.claim, request, next(outcomes)):
+                return None
+    return [tally for tally, _ in asked]
+
+
+def _ask(stretch: Stretch) -> tuple[Tally, list[Request]]:
+    """What is asked for the accounts that are to be billed; the others are counted."""
+    claim = stretch.claim
     asked, key = claim.asked, key_of(claim.asked.period)
     tally = Tally()
     requests = []
-    for account in found:
+    for account in stretch.found:
         if account.position is not None:
             _count_used(tally, claim, account, key)
             continue
@@ -90,10 +110,7 @@ def bill(claim: Claim, found: Sequence[Found], ledger: Ledger) -> Tally | None:
                     today=asked.asked_on,
                 )
             )
-    for request, outcome in zip(requests, ledger.handle_now(requests), strict=True):
-        if not _count(tally, claim, request, outcome):
-            return None
-    return tally
+    return tally, requests
 
 
 def _count_used(tally: Tally, claim: Claim, account: Found, key: str) -> None:

@@ -85,12 +85,13 @@ def moved_ahead(self: MonthEnds, ledger: Ledger) -> bool:
     """The fault: a lane moves on before its invoices are in the log."""
     connection = self._open()
     with connection.transaction():
-        claim = closing_module._claim(connection)
-        if claim is None:
+        claims = closing_module._claims(connection)
+        if not claims:
             return False
-        found = closing_module._accounts(connection, claim)
-        closing_module._move(connection, claim, found, Tally(issued=len(found)))
-    bill(claim, found, ledger)
+        stretches = closing_module._stretches(connection, claims)
+        tallies = [Tally(issued=len(stretch.found)) for stretch in stretches]
+        closing_module._move(connection, stretches, tallies)
+    bill(stretches, ledger)
     return True
 
 
