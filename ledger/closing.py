@@ -33,7 +33,7 @@ LANES_MAX = 8
 """Lanes a batch is taken from: the fewer accounts a lane has, the more lanes fill a batch."""
 REFUSALS_KEPT_MAX = 16
 """Refusals a lane keeps; all are counted."""
-WAIT_S = 0.2
+WAIT_S = 0.02
 """How often a runner looks whether one that holds the last lanes is gone."""
 STATEMENT_TIMEOUT = "30s"
 HELD_MAX = "5min"
@@ -136,6 +136,12 @@ class MonthEnds:
             refused=refused,
             refusals=tuple(msgspec.convert(refusal, RefusedAccount) for (refusal,) in kept),
         )
+
+    def accounts(self) -> int:
+        """How many accounts there are."""
+        row = self._open().execute(_SQL["counted"]).fetchone()
+        assert row is not None
+        return cast(int, row[0])
 
     def unfinished(self) -> list[str]:
         """The periods whose runs are not finished, in order."""

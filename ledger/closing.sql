@@ -30,6 +30,10 @@ SET issued_on = %(issued_on)s, asked_on = %(asked_on)s, actor = %(actor)s, asked
 FROM ledger.lane_head AS h
 WHERE m.period = %(period)s AND h.lane = m.lane;
 
+-- name: counted
+-- How many accounts there are.
+SELECT count(*) FROM ledger.account;
+
 -- name: unfinished
 -- The periods of runs that are not finished.
 SELECT DISTINCT m.period

@@ -1,13 +1,17 @@
 """`close-month 2020-07`: an invoice for every account that is due, safe to run twice."""
 
 import argparse
-from contextlib import closing
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import msgspec
 
 from api.cli.regional import add_json, add_region, fit_database
 from api.cli.screen import REFUSED, Misuse, Refused, Screen
+from api.cli.serve import workers
 from api.moments import day
+from api.month_end_runners import Runners
 from api.settings import Settings
 from api.wiring import Database
 from ledger.closing import MonthEnd
@@ -17,6 +21,10 @@ ACTOR = "close-month"
 CATCH_UP_S_MAX = 600.0
 SHOWN_MAX = 50
 """Refusals told one by one; all that the run kept are in the JSON."""
+WORKERS_MAX = 8
+"""Processes that are used without being asked for."""
+ACCOUNTS_A_WORKER = 10_000
+"""What one process closes in about the time that starting another costs."""
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -30,6 +38,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         type=day,
         metavar="YYYY-MM-DD",
         help="day of issue; the day each account's period ends if not given",
+    )
+    parser.add_argument(
+        "--workers",
+        type=workers,
+        help=f"processes that work on it; if not given, one for every {ACCOUNTS_A_WORKER:,} "
+        f"accounts, but no more than there are CPUs, nor than {WORKERS_MAX}",
     )
     add_region(parser)
     add_json(parser)
@@ -64,11 +78,29 @@ def _close(given: argparse.Namespace, database: Database, screen: Screen) -> Mon
             raise Misuse(str(refusal)) from refusal
         except Refusal as refusal:
             raise Refused(str(refusal)) from refusal
-        with closing(database.ledger()) as ledger:
+        others = (given.workers or _workers_for(month_ends.accounts())) - 1
+        with _beside(database, others, screen), closing(database.ledger()) as ledger:
             month_ends.work(
                 ledger, progress=lambda: screen.progress("accounts", status().accounts, 0)
             )
         return status()
+
+
+def _workers_for(accounts: int) -> int:
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cpus, WORKERS_MAX, accounts // ACCOUNTS_A_WORKER))
+
+
+@contextmanager
+def _beside(database: Database, others: int, screen: Screen) -> Iterator[None]:
+    """So many other processes work on it too; of one that dies is told, and nothing is missing."""
+    runners = Runners(database, others)
+    runners.go()
+    try:
+        yield
+    finally:
+        for said in runners.close():
+            screen.complain(f"{said}; the others did its work")
 
 
 def _tell(done: MonthEnd, screen: Screen) -> None:

@@ -166,7 +166,9 @@ def test_a_command_killed_is_finished_by_the_next(
     charged = date(2020, 9, 10)
     post(database, "charge", *((number, charge("c", charged, 100)) for number in numbers))
     killed = subprocess.Popen(
-        [*COMMAND, "close-month", "2020-09"], env=environment, stderr=subprocess.DEVNULL
+        [*COMMAND, "close-month", "2020-09", "--workers", "2"],
+        env=environment,
+        stderr=subprocess.DEVNULL,
     )
     with closing(database.month_ends()) as month_ends:
 
@@ -177,7 +179,7 @@ def test_a_command_killed_is_finished_by_the_next(
         eventually(has_begun)
     killed.kill()
     assert -signal.SIGKILL == killed.wait(WAIT_LIMIT_S)
-    done = do("close-month", "2020-09", "--json")
+    done = do("close-month", "2020-09", "--workers", "3", "--json")
     assert done.code == 0, done
     assert 400 == billed(database, "2020-09", "K")
 
