@@ -80,6 +80,7 @@ def period_start(cycle: BillingCycle, day: date) -> date:
     return months_later(period_end(cycle, day), -1, anchor) + timedelta(days=1)
 
 
+@lru_cache(maxsize=4096)
 def due_date(terms: Terms, issued_on: date) -> date:
     """The day an invoice issued on `issued_on` falls due under the terms."""
     match terms:

@@ -299,4 +299,11 @@ def _named_months(first: date, last: date) -> tuple[Named, ...]:
 
 
 def _days_through(months: Iterable[UnbilledItem], period_end: date) -> list[DayLines]:
-    return [day for month in months for day in month.days if day.on <= period_end]
+    """The days that an invoice through `period_end` takes; a month's are kept in order."""
+    days: list[DayLines] = []
+    for month in months:
+        if month.days and month.days[-1].on <= period_end:
+            days += month.days
+        else:
+            days += [day for day in month.days if day.on <= period_end]
+    return days
