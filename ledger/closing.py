@@ -27,7 +27,7 @@ from ledger.store.committer import Ledger
 from ledger.store.roles import WRITER, acting_as
 from ledger.store.sql import load
 
-BATCH_MAX = 512
+BATCH_MAX = 1_024
 """Accounts looked at between two moves: what a killed runner leaves to be looked at again."""
 LANES_MAX = 8
 """Lanes a batch is taken from: the fewer accounts a lane has, the more lanes fill a batch."""
