@@ -108,8 +108,9 @@ class Deciding:
             within_64_bits(fold.turnover_minor)
         account = fold.account()
         invoices = [item for item in fold.changed.values() if isinstance(item, InvoiceItem)]
-        opened = any(map(self._opens_otherwise, invoices))
-        if opened or account.unapplied_minor != self.account.unapplied_minor:
+        if account.unapplied_minor != self.account.unapplied_minor or any(
+            map(self._opens_otherwise, invoices)
+        ):
             due_on = self._due_on(account, fold, invoices)
             account = msgspec.structs.replace(account, due_on=due_on)
         self.account = account
