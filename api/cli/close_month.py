@@ -99,8 +99,9 @@ def _beside(database: Database, others: int, screen: Screen) -> Iterator[None]:
     try:
         yield
     finally:
-        for said in runners.close():
-            screen.complain(f"{said}; the others did its work")
+        dead = runners.close()
+    for said in dead:
+        screen.complain(f"{said}; the others did its work")
 
 
 def _tell(done: MonthEnd, screen: Screen) -> None:
