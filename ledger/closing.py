@@ -242,9 +242,11 @@ def _stretches(connection: Connection, claims: Sequence[Claim]) -> list[Stretch]
     with connection.cursor(binary=True) as cursor:
         for n, *row in cursor.execute(_SQL["accounts"], given):
             found[n - 1].append(Found(*row))
-    return [
+    stretches = [
         Stretch(claim, rows, len(rows) < limit) for claim, rows in zip(claims, found, strict=True)
     ]
+    # The door takes the lanes' shares in this order: what small ones leave, large ones get.
+    return sorted(stretches, key=lambda stretch: len(stretch.found))
 
 
 def _move(connection: Connection, stretches: Sequence[Stretch], tallies: Sequence[Tally]) -> None:
