@@ -54,14 +54,17 @@ class Worker:
     def terminate(self) -> None:
         self._process.terminate()
 
-    def close(self) -> None:
-        """The process is gone."""
-        self._process.join(END_S_MAX)
+    def close(self, within_s: float = END_S_MAX) -> int:
+        """The process is gone, killed if it has not ended by itself; its exit code."""
+        self._process.join(within_s)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+        code = self._process.exitcode
+        assert code is not None
         self._process.close()
         self.connection.close()
+        return code
 
     def _died(self) -> WorkerFailed:
         self._process.join(END_S_MAX)
@@ -69,7 +72,10 @@ class Worker:
 
 
 class Parent:
-    """The parent, from a worker's side; the worker ends where it finds it gone."""
+    """The parent, from a worker's side; the worker ends where it finds it gone, or has hung up.
+
+    That is no failure: whoever hung up wants nothing more.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -78,14 +84,14 @@ class Parent:
         try:
             self._connection.send(what)
         except OSError:
-            raise SystemExit(1) from None
+            raise SystemExit from None
 
     def hear(self) -> Any:
         """What the parent says next, waited for."""
         try:
             return self._connection.recv()
         except (EOFError, OSError):
-            raise SystemExit(1) from None
+            raise SystemExit from None
 
 
 def cores() -> int:
