@@ -99,15 +99,18 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def figures(account: Account, today: date) -> Figures:
     """The live figures; charges dated after `today` are not in the current activity yet."""
     balance = account.balance_minor
-    ahead = sum(day.amount_minor for day in account.ahead if day.on > today)
+    due = max(balance, 0)
+    ahead = 0
+    if account.ahead:
+        ahead = sum(day.amount_minor for day in account.ahead if day.on > today)
     return Figures(
         balance_minor=balance,
-        total_amount_due_minor=max(balance, 0),
-        available_credit_minor=max(-balance, 0),
+        total_amount_due_minor=due,
+        available_credit_minor=due - balance,
         due_on=account.due_on,
         current_activity_minor=account.unbilled_minor - ahead,
         pending_payments_minor=account.pending_minor,
-        payable_now_minor=max(max(balance, 0) - account.pending_minor, 0),
+        payable_now_minor=max(due - account.pending_minor, 0),
     )
 
 

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from functools import lru_cache
 from operator import attrgetter
 
 import msgspec
@@ -127,8 +128,18 @@ def evolve_reversed(fold: Fold) -> None:
 
 
 def unbilled_month(account: Account, effective_on: date) -> Named:
+    """The item that totals the unbilled lines which count with those of a day."""
+    return month_of(unbilled_day(account, effective_on))
+
+
+def month_of(day: date) -> Named:
     """The item that totals the unbilled lines of a day's month."""
-    return Named("unbilled", month_end(unbilled_day(account, effective_on)).isoformat())
+    return Named("unbilled", _month(day))
+
+
+@lru_cache(maxsize=4_096)
+def _month(day: date) -> str:
+    return month_end(day).isoformat()
 
 
 def charge_lines(amount_minor: int, taxes: tuple[Tax, ...], category: str, count: int) -> Lines:
@@ -139,7 +150,7 @@ def charge_lines(amount_minor: int, taxes: tuple[Tax, ...], category: str, count
         credits_minor=0,
         tax_minor=line_total(0, taxes),
         categories=(CategoryTotal(category, amount_minor),),
-        taxes=tuple(TaxTotal(tax.name, tax.amount_minor) for tax in taxes),
+        taxes=tuple([TaxTotal(tax.name, tax.amount_minor) for tax in taxes]),
     )
 
 
@@ -182,7 +193,7 @@ def summed(days: Iterable[DayLines]) -> Lines:
 def add_unbilled(fold: Fold, effective_on: date, lines: Lines) -> None:
     """Adds lines (negated ones to take away) to the unbilled totals of their day."""
     on = unbilled_day(fold.before, effective_on)
-    id = month_end(on).isoformat()
+    id = _month(on)
     month = fold.find("unbilled", id)
     assert month is None or isinstance(month, UnbilledItem), id
     days = month.days if month else ()
@@ -224,7 +235,7 @@ def _with_totals(
     amounts = {total.name: total.amount_minor for total in totals}
     for name, amount_minor in more:
         amounts[name] = amounts.get(name, 0) + amount_minor
-    return tuple(NamedTotal(name, amounts[name]) for name in sorted(amounts) if amounts[name])
+    return tuple([NamedTotal(name, amounts[name]) for name in sorted(amounts) if amounts[name]])
 
 
 def _with_day_ahead(account: Account, on: date, amount_minor: int) -> tuple[DayAmount, ...]:

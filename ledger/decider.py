@@ -35,7 +35,7 @@ from ledger.errors import (
 from ledger.fold import Fold
 from ledger.items import Item, Ref
 from ledger.money import state_amounts
-from ledger.needs import Known, Query
+from ledger.needs import Known, Named, Query
 
 Needs = Callable[[Account, Known, Any, date], Iterator[Query]]
 Decide = Callable[[Deciding, Any], None]
@@ -99,12 +99,45 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     changed: dict[Ref, Item]
 
 
+_KIND_OF = {
+    "charge_id": "charge",
+    "credit_id": "credit",
+    "payment_id": "payment",
+    "refund_id": "refund",
+    "write_off_id": "write_off",
+    "dispute_id": "dispute",
+    "message_id": "message",
+    "invoice": "invoice",
+    "number": "invoice",
+}
+"""The kind of item that a command's field of this name names."""
+
+_NAMING: dict[type[commands.Command], list[tuple[str, str]]] = {
+    command: [(_KIND_OF[f], f) for f in command.__struct_fields__ if f in _KIND_OF]
+    for command in _RULES
+}
+
+
+def names(command: commands.AnyCommand, today: date) -> Iterator[Named]:
+    """Items that the command is likely to need, whatever the account: worth reading with it.
+
+    What it does need, `needs` says.
+    """
+    for kind, field in _NAMING.get(type(command), ()):
+        id = getattr(command, field)
+        if id is not None:
+            yield Named(kind, id)
+    if isinstance(command, commands.PostCharge):
+        yield charges.month_of(command.effective_on or today)
+
+
 def needs(
     account: Account | None, known: Known, command: commands.AnyCommand, today: date
 ) -> Iterator[Query]:
     """What must be read before the command can be decided.
 
-    To be asked again with what was read, until nothing new is named.
+    To be asked again with what was read, until nothing new is named. What is named follows from
+    the answers to what was named before it, so who answers each at once is told all in one go.
     """
     if account is None or isinstance(command, commands.OpenAccount):
         return iter(())

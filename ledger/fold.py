@@ -47,11 +47,12 @@ class Fold:
 
     def account(self) -> Account:
         """The account as it has become."""
-        totals = {name: getattr(self._account, name) + by for name, by in self._moves.items() if by}
-        turnover_minor = min(self.turnover_minor, AMOUNT_MINOR_MAX)
-        return msgspec.structs.replace(
-            self._account, **totals, **self._fields, turnover_minor=turnover_minor
-        )
+        before, changes = self._account, dict(self._fields)
+        for name, by in self._moves.items():
+            if by:
+                changes[name] = getattr(before, name) + by
+        changes["turnover_minor"] = min(self.turnover_minor, AMOUNT_MINOR_MAX)
+        return msgspec.structs.replace(before, **changes)
 
     @property
     def turnover_minor(self) -> int:
@@ -90,14 +91,15 @@ class Fold:
 
     def put(self, item: Item) -> None:
         """Sets an item and moves the account's totals by what changed in it."""
-        before = self.find(*item.ref)
         if isinstance(item, InvoiceItem):
+            before = self.find(*item.ref)
             assert 0 <= item.open_minor, item
             assert 0 <= item.written_off_minor, item
             self._shift(before, item, "open_minor", "open_minor")
             self._shift(before, item, "disputed_minor", "disputed_minor")
             self._shift(before, item, "written_off_minor", "live_written_off_minor")
         elif isinstance(item, SourceItem):
+            before = self.find(*item.ref)
             assert 0 <= item.unapplied_minor, item
             assert 0 <= item.allocated_minor, item
             self._shift(before, item, "unapplied_minor", "unapplied_minor")

@@ -1,7 +1,8 @@
 """What one append takes and gives: the columns of accounts, events, keys, items and texts."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -10,6 +11,8 @@ from ledger.account import STATE_BYTES_MAX, Account
 from ledger.items import ITEM_OF, AllocationItem, InvoiceItem, Item, PaymentItem, SourceItem
 from ledger.store import arrays
 from ledger.store.arrays import Bytea, Column, Date, Int4, Int8, Text, Uuid
+
+R = TypeVar("R", bound=tuple[Any, ...])
 
 encode = msgspec.json.Encoder().encode
 decode_account = msgspec.json.Decoder(Account).decode
@@ -32,9 +35,8 @@ class AccountRow(NamedTuple):
 
 
 class EventRow(NamedTuple):
-    """An event to append; `account` is the place of its account in the batch, from 1."""
+    """An event to append."""
 
-    account: int
     version: int
     topic: str
     state: bytes
@@ -44,7 +46,6 @@ class EventRow(NamedTuple):
 class KeyRow(NamedTuple):
     """A command that was done: its key, its digest, the events it recorded and its reply."""
 
-    account: int
     key: str
     command_sha256: bytes
     first_version: int
@@ -55,7 +56,6 @@ class KeyRow(NamedTuple):
 class ItemRow(NamedTuple):
     """An item as it has become, with the columns that ranges are read by."""
 
-    account: int
     kind: str
     id: str
     seq: int
@@ -75,16 +75,14 @@ class ItemRow(NamedTuple):
 class TextRow(NamedTuple):
     """The text of a message."""
 
-    account: int
     message_id: str
     body: str
 
 
 _ACCOUNT = (Int4, Uuid, Int8, Text, Int8, Bytea, Bytea)
-_EVENT = (Int4, Int8, Text, Bytea, Bytea)
-_KEY = (Int4, Text, Bytea, Int8, Int8, Bytea)
+_EVENT = (Int8, Text, Bytea, Bytea)
+_KEY = (Text, Bytea, Int8, Int8, Bytea)
 _ITEM: tuple[type[Column], ...] = (
-    Int4,
     Text,
     Text,
     Int8,
@@ -95,7 +93,7 @@ _ITEM: tuple[type[Column], ...] = (
     Text,
     Text,
 )
-_TEXT = (Int4, Text, Text)
+_TEXT = (Text, Text)
 
 
 class Placed(NamedTuple):
@@ -106,32 +104,49 @@ class Placed(NamedTuple):
     leaf: bytes
 
 
+class Rows(Generic[R]):
+    """Rows of a batch's accounts, each beside the place of its account in the batch, from 1."""
+
+    def __init__(self, *kinds: type[Column], nullable: bool = False) -> None:
+        self.rows: list[R] = []
+        self._places: list[int] = []
+        self._kinds = kinds
+        self._nullable = nullable
+
+    def add(self, place: int, rows: Sequence[R]) -> None:
+        """Takes rows of one account."""
+        self.rows += rows
+        self._places += [place] * len(rows)
+
+    def columns(self) -> list[Column]:
+        """The places, and the rows' columns."""
+        places = arrays.packed(Int4, self._places)
+        return [places, *arrays.columns(self._kinds, self.rows, nullable=self._nullable)]
+
+
 class Batch:
-    """Rows of one append, and after it where its events stand by (account id, version).
+    """Rows of one append, and after it where its events stand by (account id's bytes, version).
 
     An account without placed events was not at the version expected: nothing of it was stored.
     """
 
     def __init__(self) -> None:
         self.accounts: list[AccountRow] = []
-        self.events: list[EventRow] = []
-        self.keys: list[KeyRow] = []
-        self.items: list[ItemRow] = []
-        self.texts: list[TextRow] = []
-        self.placed: dict[tuple[UUID, int], Placed] = {}
+        self.events = Rows[EventRow](*_EVENT)
+        self.keys = Rows[KeyRow](*_KEY)
+        self.items = Rows[ItemRow](*_ITEM, nullable=True)
+        self.texts = Rows[TextRow](*_TEXT)
+        self.placed: dict[tuple[bytes, int], Placed] = {}
 
     def columns(self) -> list[Column]:
         """The arrays of `ledger.append`, in its order."""
+        accounts = [(row[0], row.account_id.bytes, *row[2:]) for row in self.accounts]
         return [
-            *arrays.columns(
-                _ACCOUNT,
-                [(row[0], row.account_id.bytes, *row[2:]) for row in self.accounts],
-                nullable=True,
-            ),
-            *arrays.columns(_EVENT, self.events),
-            *arrays.columns(_KEY, self.keys),
-            *arrays.columns(_ITEM, self.items, nullable=True),
-            *arrays.columns(_TEXT, self.texts),
+            *arrays.columns(_ACCOUNT, accounts, nullable=True),
+            *self.events.columns(),
+            *self.keys.columns(),
+            *self.items.columns(),
+            *self.texts.columns(),
         ]
 
 
@@ -142,10 +157,9 @@ def account_state(account: Account) -> bytes:
     return state
 
 
-def item_row(account: int, item: Item, version: int) -> ItemRow:
-    """The row of an item of the batch's account that its event of `version` changed."""
-    kind, id = item.ref
-    state = encode(item)
+def item_row(item: Item, version: int) -> ItemRow:
+    """The row of an item that its account's event of `version` changed."""
+    kind, id, state = item.KIND, item.id, encode(item)
     due_on = opened = undisputed = written_off = unapplied = allocated = amount = None
     source = invoice = None
     if isinstance(item, InvoiceItem):
@@ -158,7 +172,7 @@ def item_row(account: int, item: Item, version: int) -> ItemRow:
     elif isinstance(item, AllocationItem):
         amount, source, invoice = item.amount_minor, item.source, item.invoice
     return ItemRow(
-        account, kind, id, item.seq, version, state, due_on, opened, undisputed, written_off,
+        kind, id, item.seq, version, state, due_on, opened, undisputed, written_off,
         unapplied, allocated, amount, source, invoice,
     )  # fmt: skip  # in the order of the fields
 

@@ -1,7 +1,7 @@
 """Commands of one account taken by one flush: each decided on what the one before it made."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -30,9 +30,6 @@ from ledger.store.outcomes import Accepted, Outcome, Refused, Reply
 from ledger.store.reads import AccountFound, Wanted
 from ledger.store.waiting import Waiting
 
-NEEDS_ROUNDS_MAX = 6
-"""Times a command may name more to read before it is decided."""
-
 Settle = Callable[[Batch], Outcome | Exception]
 """Makes an outcome once the batch that holds the chain is appended."""
 
@@ -45,8 +42,13 @@ class Chain:
     """
 
     def __init__(
-        self, waiting: Sequence[Waiting], found: AccountFound | None, mapper: EventMapper
+        self,
+        waiting: Sequence[Waiting],
+        found: AccountFound | None,
+        named: Mapping[Named, Item | None],
+        mapper: EventMapper,
     ) -> None:
+        """`found` and `named` are of one moment: the account's row, and items or that they are not."""
         self.waiting = waiting
         self.place = waiting[0].place
         self.expected = found.version if found else 0
@@ -56,10 +58,12 @@ class Chain:
         self._account: Account | None = decode_account(found.state) if found else None
         self._hash = found.hash if found else FIRST
         self._held = Held(nothing_stored=found is None)
-        self._events: list[tuple[int, str, bytes, bytes]] = []
-        self._keys: list[tuple[Waiting, int, int, bytes]] = []
+        for query, item in named.items():
+            self._held.take_named(query, item)
+        self._events: list[EventRow] = []
+        self._keys: list[KeyRow] = []
         self._changed: dict[Ref, tuple[Item, int]] = {}
-        self._texts: list[tuple[str, str]] = []
+        self._texts: list[TextRow] = []
         self._done: dict[str, tuple[Waiting, Settle]] = {}
         assert self._account is None or self._account.version == self.expected, self.place
 
@@ -90,6 +94,10 @@ class Chain:
         self.waiting = self.waiting[: len(self.waiting) - len(left)]
         return left
 
+    def is_in(self, batch: Batch) -> bool:
+        """Whether the account was at the version expected, so that all of the chain was stored."""
+        return (self.place[1].bytes, self.expected + 1) in batch.placed
+
     def add_to(self, batch: Batch) -> None:
         """Adds the chain's rows to an append."""
         assert self._account is not None
@@ -107,33 +115,21 @@ class Chain:
             )
         )
         place = len(batch.accounts)
-        batch.events.extend(EventRow(place, *event) for event in self._events)
-        batch.keys.extend(
-            KeyRow(place, waiting.request.key, waiting.command_sha256, first, last, reply)
-            for waiting, first, last, reply in self._keys
-        )
-        batch.items.extend(
-            item_row(place, item, version) for item, version in self._changed.values()
-        )
-        batch.texts.extend(TextRow(place, *text) for text in self._texts)
+        batch.events.add(place, self._events)
+        batch.keys.add(place, self._keys)
+        batch.items.add(place, [item_row(*changed) for changed in self._changed.values()])
+        batch.texts.add(place, self._texts)
 
     def _known(self, waiting: Waiting) -> tuple[Known, list[Query]]:
         """What is known for a command, and what must be read first, if anything."""
-        request, known = waiting.request, Known()
-        for _ in range(NEEDS_ROUNDS_MAX):
-            wanted = known.missing(needs(self._account, known, request.command, request.today))
-            if not wanted:
-                return known, []
-            unread = []
-            for query in wanted:
-                items = self._held.answer(query)
-                if items is None:
-                    unread.append(query)
-                else:
-                    known.answer(query, items)
-            if unread:
-                return known, unread
-        raise AssertionError(f"{request.command} needs more than {NEEDS_ROUNDS_MAX} rounds")
+        request, known, unread = waiting.request, Known(), []
+        for query in needs(self._account, known, request.command, request.today):
+            items = self._held.answer(query)
+            if items is None:
+                unread.append(query)
+            else:
+                known.answer(query, items)
+        return known, unread
 
     def _wanted(self, unread: Sequence[Query]) -> Wanted:
         """What to read: for the next command, and what those after it name outright."""
@@ -147,7 +143,14 @@ class Chain:
         for query in asked:
             if not isinstance(query, Named):
                 ranges.setdefault(range_key(query), query)
-        return Wanted(self.place, self._held, list(named), list(ranges.values()), len(self._left))
+        return Wanted(
+            self.place,
+            self.expected,
+            self._held,
+            list(named),
+            list(ranges.values()),
+            len(self._left),
+        )
 
     def _decide(self, waiting: Waiting, known: Known) -> None:
         try:
@@ -190,12 +193,20 @@ class Chain:
             self.settled.append((waiting, lambda _: accepted))
             return
         hashes = tuple([self._record(event) for event in recorded])
-        self._keys.append((waiting, version + 1, decision.account.version, encode(reply)))
+        self._keys.append(
+            KeyRow(
+                request.key,
+                waiting.command_sha256,
+                version + 1,
+                decision.account.version,
+                encode(reply),
+            )
+        )
         for ref, item in decision.changed.items():
             self._changed[ref] = item, decision.account.version
         self._held.change(decision.changed.values())
         if isinstance(request.command, PostMessage):
-            self._texts.append((request.command.message_id, request.command.text))
+            self._texts.append(TextRow(request.command.message_id, request.command.text))
         self._account = decision.account
         settle = partial(_placed, accepted, hashes)
         self._done[request.key] = waiting, settle
@@ -206,7 +217,7 @@ class Chain:
         topic, state = self._mapper.body(event.event, event.key, event.actor)
         assert self._mapper.read(topic, state).data == event.event, event
         self._hash = account_hash(self._hash, event.account_id, event.version, topic, state)
-        self._events.append((event.version, topic, state, self._hash))
+        self._events.append(EventRow(event.version, topic, state, self._hash))
         return self._hash
 
     def _repeat(self, waiting: Waiting, first: Waiting, settle: Settle) -> None:
@@ -219,7 +230,8 @@ class Chain:
 
 
 def _placed(accepted: Accepted, hashes: tuple[bytes, ...], batch: Batch) -> Accepted:
-    places = [batch.placed[event.account_id, event.version] for event in accepted.events]
+    account = accepted.account_id.bytes
+    places = [batch.placed[account, event.version] for event in accepted.events]
     return msgspec.structs.replace(
         accepted,
         positions=tuple(place.position for place in places),

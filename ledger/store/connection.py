@@ -45,6 +45,10 @@ class OneConnection(PostgresDatastore):
         self._using = threading.RLock()
         self._connection: psycopg.Connection[DictRow] | None = None
 
+    def another(self) -> "OneConnection":
+        """A second one to the same database, for a thread beside the first."""
+        return OneConnection(self._conninfo)
+
     @contextmanager
     def get_connection(self) -> Iterator[psycopg.Connection[DictRow]]:
         """The connection, for this caller alone; raises the library's errors for psycopg's."""

@@ -1,10 +1,13 @@
 """One flush: keys looked up, commands decided in rounds of reading, everything appended at once."""
 
-from collections import defaultdict
 from collections.abc import Sequence
+from itertools import count
 
-from eventsourcing.persistence import InterfaceError, OperationalError, StoredEvent
+from eventsourcing.persistence import InterfaceError, OperationalError
 
+from ledger.decider import names
+from ledger.items import Item
+from ledger.needs import Named
 from ledger.store.append import Batch
 from ledger.store.chain import Chain
 from ledger.store.keys import replay_of
@@ -27,78 +30,106 @@ def flush(
     then has grown, and those past ROUNDS_MAX. Raises the library's OperationalError or
     InterfaceError with nothing settled when the database fails.
     """
-    replayed, chains = _chains(taken, reads, mapper)
-    deferred = _decide(chains, reads)
-    appending = [chain for chain in chains if chain.appends]
-    reads.end()
-    batch = _append(appending, recorder)
-    for waiting, outcome in replayed:
-        waiting.settle(outcome)
-    again = set[int]()
-    for chain in chains:
-        if chain.appends and not _is_appended(chain, batch):
-            for waiting in chain.waiting:
-                waiting.conflicts += 1
-                again.add(id(waiting))
-        else:
-            for waiting, settle in chain.settled:
-                waiting.settle(settle(batch))
-    again.update(id(waiting) for waiting in deferred)
-    return [waiting for waiting in taken if id(waiting) in again]
+    decided = Flush(taken, reads, mapper)
+    decided.append(recorder)
+    return decided.settle()
+
+
+class Flush:
+    """Commands that are decided, to be appended and then settled."""
+
+    def __init__(self, taken: Sequence[Waiting], reads: Reads, mapper: EventMapper) -> None:
+        """Reads and decides; raises what `flush` does."""
+        self.taken = taken
+        self.places = {waiting.place for waiting in taken}
+        self._again = set[int]()
+        """The ids of the commands that must be tried again."""
+        self._batch = Batch()
+        self._replayed, self._chains = _chains(taken, reads, mapper)
+        self._decide(reads)
+        for chain in self._chains:
+            if chain.appends:
+                chain.add_to(self._batch)
+
+    def append(self, recorder: LaneRecorder) -> None:
+        """Appends what was decided in one transaction; raises what `flush` does."""
+        if not self._batch.events.rows:
+            return
+        try:
+            recorder.append(self._batch)
+        except (OperationalError, InterfaceError):
+            for chain in self._chains:
+                if chain.appends:
+                    for waiting in chain.waiting:
+                        waiting.maybe_done = True
+            raise
+
+    def settle(self) -> list[Waiting]:
+        """Settles commands once they are appended; gives back what `flush` does."""
+        for waiting, outcome in self._replayed:
+            waiting.settle(outcome)
+        for chain in self._chains:
+            if chain.appends and not chain.is_in(self._batch):
+                self._conflict(chain)
+            else:
+                for waiting, settle in chain.settled:
+                    waiting.settle(settle(self._batch))
+        return [waiting for waiting in self.taken if id(waiting) in self._again]
+
+    def _decide(self, reads: Reads) -> None:
+        """Decides the chains, reading what they need together, as far as ROUNDS_MAX allows."""
+        moving = self._chains
+        for _ in range(ROUNDS_MAX):
+            wanting = [(chain, wanted) for chain in moving if (wanted := chain.advance())]
+            if not wanting:
+                return
+            changed = reads.more([wanted for _, wanted in wanting])
+            moving = [chain for chain, _ in wanting if chain.place not in changed]
+            if changed:
+                for chain in self._chains:
+                    if chain.place in changed:
+                        self._conflict(chain)
+                self._chains = [c for c in self._chains if c.place not in changed]
+        for chain in moving:
+            self._again.update(id(waiting) for waiting in chain.defer())
+
+    def _conflict(self, chain: Chain) -> None:
+        """Another process changed the account: its commands are to be decided again."""
+        for waiting in chain.waiting:
+            waiting.conflicts += 1
+            self._again.add(id(waiting))
 
 
 def _chains(
     taken: Sequence[Waiting], reads: Reads, mapper: EventMapper
 ) -> tuple[list[tuple[Waiting, Outcome]], list[Chain]]:
     """The outcomes of commands done before, and the others by account, each with its row."""
-    places = list({waiting.place: None for waiting in taken})
-    keys = [(waiting.place, waiting.request.key) for waiting in taken]
-    accounts, used = reads.accounts_and_keys(places, keys)
-    replayed = []
-    fresh: dict[Place, list[Waiting]] = defaultdict(list)
-    for index, waiting in enumerate(taken):
-        outcome = replay_of(waiting, used.get(index), mapper)
-        if outcome is None:
-            fresh[waiting.place].append(waiting)
-        else:
-            replayed.append((waiting, outcome))
-    return replayed, [Chain(fresh[p], accounts.get(p), mapper) for p in places if p in fresh]
+    groups: dict[Place, list[Waiting]] = {}
+    for waiting in taken:
+        groups.setdefault(waiting.place, []).append(waiting)
+    places = list(groups)
+    keys = [(place, waiting.request.key) for place in places for waiting in groups[place]]
+    named = [(place, name) for place in places for name in _named(groups[place])]
+    found = reads.outright(places, keys, named)
+    items: dict[Place, dict[Named, Item | None]] = {place: {} for place in places}
+    for index, (place, name) in enumerate(named):
+        items[place][name] = found.named.get(index)
+    replayed, chains = [], []
+    at = count()
+    for n, place in enumerate(places):
+        fresh = []
+        for waiting in groups[place]:
+            outcome = replay_of(waiting, found.keys.get(next(at)), mapper)
+            if outcome is None:
+                fresh.append(waiting)
+            else:
+                replayed.append((waiting, outcome))
+        if fresh:
+            chains.append(Chain(fresh, found.accounts.get(n), items[place], mapper))
+    return replayed, chains
 
 
-def _decide(chains: Sequence[Chain], reads: Reads) -> list[Waiting]:
-    """Decides the chains, reading what they need together; gives back what was not decided."""
-    moving = list(chains)
-    for _ in range(ROUNDS_MAX):
-        wanting = [(chain, wanted) for chain in moving if (wanted := chain.advance())]
-        if not wanting:
-            return []
-        reads.items([wanted for _, wanted in wanting])
-        moving = [chain for chain, _ in wanting]
-    return [waiting for chain in moving for waiting in chain.defer()]
-
-
-def _append(chains: Sequence[Chain], recorder: LaneRecorder) -> Batch:
-    """Appends the chains' rows in one transaction; nothing when there are none."""
-    batch = Batch()
-    for chain in chains:
-        chain.add_to(batch)
-    if not batch.events:
-        return batch
-    events = [
-        StoredEvent(batch.accounts[row.account - 1].account_id, row.version, row.topic, row.state)
-        for row in batch.events
-    ]
-    try:
-        recorder.insert_events(events, batch=batch)
-    except (OperationalError, InterfaceError):
-        for chain in chains:
-            for waiting in chain.waiting:
-                waiting.maybe_done = True
-        raise
-    return batch
-
-
-def _is_appended(chain: Chain, batch: Batch) -> bool:
-    """Whether the chain's account was at the version expected, so that all of it was stored."""
-    _, account_id = chain.place
-    return (account_id, chain.expected + 1) in batch.placed
+def _named(waiting: Sequence[Waiting]) -> dict[Named, None]:
+    """What commands of an account name outright, each once."""
+    requests = [one.request for one in waiting]
+    return {name: None for r in requests for name in names(r.command, r.today)}

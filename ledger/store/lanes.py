@@ -8,6 +8,7 @@ LANES = 64
 """Lanes of a region's database; changing it would move accounts, so it never changes."""
 
 
+@lru_cache(maxsize=16_384)
 def account_id(region: str, account_number: str) -> UUID:
     """The id of an account, made from its region's code and its number."""
     return uuid5(_namespace(region), account_number)

@@ -1,8 +1,9 @@
 -- Reading and appending the log.
 
 -- name: append
--- Appends a batch; one row for each event stored. The arrays are those of ledger.append.
-SELECT stored_account_id, stored_version, stored_position, stored_at, stored_leaf
+-- Appends a batch; one row for each event stored. The arrays are those of ledger.append. Accounts
+-- are given back as the bytes of their ids, which are quicker to compare than UUIDs.
+SELECT uuid_send(stored_account_id) AS stored_account, stored_version, stored_position, stored_at, stored_leaf
 FROM ledger.append(
     %b::int[], %b::uuid[], %b::bigint[], %b::text[], %b::bigint[], %b::bytea[], %b::bytea[],
     %b::int[], %b::bigint[], %b::text[], %b::bytea[], %b::bytea[],

@@ -1,9 +1,9 @@
-"""What a flush of commands reads: one round trip each, however many commands wait."""
+"""What a flush of commands reads: one statement each, however many commands wait."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg.rows import tuple_row
@@ -11,7 +11,7 @@ from psycopg.rows import tuple_row
 from ledger.items import Item
 from ledger.needs import Named, RangeQuery
 from ledger.store.append import decode_item
-from ledger.store.arrays import Int4, Int8, Text, Uuid, columns
+from ledger.store.arrays import Column, Int4, Int8, Text, Uuid, columns
 from ledger.store.connection import OneConnection
 from ledger.store.held import Held
 from ledger.store.sql import load
@@ -55,10 +55,22 @@ class KeyFound(NamedTuple):
     events: list[EventFound]
 
 
+class Found(NamedTuple):
+    """What there is of what commands name outright.
+
+    Account rows, used keys and items, each by index into what was asked for.
+    """
+
+    accounts: dict[int, AccountFound]
+    keys: dict[int, KeyFound]
+    named: dict[int, Item]
+
+
 class Wanted(NamedTuple):
-    """What must be read for one account before its next command can be decided."""
+    """What must be read for one account, at `version`, before its next command can be decided."""
 
     place: Place
+    version: int
     held: Held
     named: list[Named]
     ranges: list[RangeQuery]
@@ -79,59 +91,72 @@ class Reads:
         ):
             return [row[0] for row in cursor.execute(_SQL["region"]).fetchall()]
 
-    def accounts_and_keys(
-        self, places: Sequence[Place], keys: Sequence[tuple[Place, str]]
-    ) -> tuple[dict[Place, AccountFound], dict[int, KeyFound]]:
-        """The account rows by place, and the used keys by index into `keys`.
+    def outright(
+        self,
+        places: Sequence[Place],
+        keys: Sequence[tuple[Place, str]],
+        named: Sequence[tuple[Place, Named]],
+    ) -> Found:
+        """The account rows, the used keys and the items named, all as of one moment."""
+        accounts = columns(_PLACE, [_at(place) for place in places])
+        used = columns(_KEY, [(*_at(place), key) for place, key in keys])
+        items = columns(_NAMED, [(*_at(place), one.kind, one.id) for place, one in named])
+        found = Found({}, {}, {})
+        for what, n, *row in self._rows("outright", [*accounts, *used, *items]):
+            if what == 0:
+                version, _, state, hash, *_ = row
+                found.accounts[n - 1] = AccountFound(version, state, hash)
+            elif what == 1:
+                version, topic, state, hash, command_sha256, reply, position, at, leaf = row
+                key_found = found.keys.setdefault(n - 1, KeyFound(command_sha256, reply, []))
+                event = EventFound(version, position, topic, state, at, hash, leaf)
+                key_found.events.append(event)
+            else:
+                _, kind, state, *_ = row
+                found.named[n - 1] = decode_item(kind, state)
+        for key_found in found.keys.values():
+            key_found.events.sort()  # by version
+        return found
 
-        Starts a snapshot, which all reads see until `end`.
+    def more(self, wanted: Sequence[Wanted]) -> set[Place]:
+        """Reads what is wanted, and gives each account's Held what is there.
+
+        Gives back the accounts that were changed since their rows were read: what was read of
+        their items is of another moment.
         """
-        with self._datastore.get_connection() as connection, connection.pipeline():
-            connection.execute(_SQL["begin"])
-            first = connection.cursor(row_factory=tuple_row, binary=True)
-            first.execute(_SQL["accounts"], columns(_PLACE, [_at(place) for place in places]))
-            second = connection.cursor(row_factory=tuple_row, binary=True)
-            used = [(*_at(place), key) for place, key in keys]
-            second.execute(_SQL["keys"], columns(_KEY, used))
-            accounts = {places[n - 1]: AccountFound(*row) for n, *row in first.fetchall()}
-            found: dict[int, KeyFound] = {}
-            for n, command_sha256, reply, *event in second.fetchall():
-                key_found = found.setdefault(n - 1, KeyFound(command_sha256, reply, []))
-                key_found.events.append(EventFound(*event))
-        return accounts, found
-
-    def end(self) -> None:
-        """Ends the snapshot."""
-        with self._datastore.get_connection() as connection:
-            connection.execute(_SQL["end"])
-
-    def items(self, wanted: Sequence[Wanted]) -> None:
-        """Reads what is wanted, and gives each account's Held what is there."""
         named = [(want, query) for want in wanted for query in want.named]
         ranges = [(want, query) for want in wanted for query in want.ranges]
-        asked = [want.held.ask(query, want.commands) for want, query in ranges]
-        with self._datastore.get_connection() as connection, connection.pipeline():
-            first = connection.cursor(row_factory=tuple_row, binary=True)
-            if named:
-                rows = [(*_at(want.place), query.kind, query.id) for want, query in named]
-                first.execute(_SQL["named"], columns(_NAMED, rows))
-            second = connection.cursor(row_factory=tuple_row, binary=True)
-            if ranges:
-                both = zip(ranges, asked, strict=True)
-                starts_at = [(*_at(want.place), *ask) for (want, _), ask in both]
-                second.execute(_SQL["ranges"], columns(_RANGE, starts_at))
-            found = {n - 1: decode_item(*row) for n, *row in first} if named else {}
-            starts: dict[int, list[Item]] = defaultdict(list)
-            ended = set()
-            for n, kind, state in second if ranges else ():
-                if kind is None:
-                    ended.add(n - 1)
-                else:
-                    starts[n - 1].append(decode_item(kind, state))
+        accounts = columns(_PLACE, [_at(want.place) for want in wanted])
+        items = columns(_NAMED, [(*_at(want.place), q.kind, q.id) for want, q in named])
+        starts_at = [
+            (*_at(want.place), *want.held.ask(query, want.commands)) for want, query in ranges
+        ]
+        rows = self._rows("more", [*accounts, *items, *columns(_RANGE, starts_at)])
+        versions: dict[int, int] = {}
+        found: dict[int, Item] = {}
+        starts: dict[int, list[Item]] = defaultdict(list)
+        ended = set()
+        for what, n, version, kind, state, _ in rows:
+            if what == 0:
+                versions[n - 1] = version
+            elif what == 1:
+                found[n - 1] = decode_item(kind, state)
+            elif kind is None:
+                ended.add(n - 1)
+            else:
+                starts[n - 1].append(decode_item(kind, state))
         for index, (want, query) in enumerate(named):
             want.held.take_named(query, found.get(index))
         for index, (want, range_) in enumerate(ranges):
             want.held.take_range(range_, starts[index], ended=index in ended)
+        return {want.place for n, want in enumerate(wanted) if versions.get(n) != want.version}
+
+    def _rows(self, query: str, given: Sequence[Column]) -> list[tuple[Any, ...]]:
+        with (
+            self._datastore.get_connection() as connection,
+            connection.cursor(row_factory=tuple_row, binary=True) as cursor,
+        ):
+            return cursor.execute(_SQL[query], given).fetchall()
 
 
 def _at(place: Place) -> tuple[int, bytes]:

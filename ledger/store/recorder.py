@@ -61,32 +61,30 @@ class LaneRecorder(PostgresApplicationRecorder):
     def create_table(self) -> None:
         """Nothing to create: migrations make the tables."""
 
-    def insert_events(
-        self, stored_events: Sequence[StoredEvent], *, batch: Batch | None = None, **_: Any
-    ) -> Sequence[int]:
-        """The positions of the events appended, in one transaction; raises IntegrityError.
+    def append(self, batch: Batch) -> None:
+        """Appends a batch in one transaction; it takes where its events stand.
 
-        A batch holds the same events with all that is stored beside them, and takes where they
-        stand. Unlike the library's this never retries: after a lost connection nobody knows
+        Unlike the library's recorder this never retries: after a lost connection nobody knows
         whether the events are stored, and only a look at the keys can tell.
         """
-        if not stored_events:
-            return []
-        if batch is None:
-            batch = self._batch_of(stored_events)
-        assert len(batch.events) == len(stored_events), "the batch holds other events"
         with (
             self.datastore.get_connection() as connection,
             connection.cursor(row_factory=tuple_row, binary=True) as cursor,
         ):
             rows = cursor.execute(_SQL["append"], batch.columns()).fetchall()
-        for account_id, version, position, recorded_at, leaf in rows:
-            batch.placed[account_id, version] = Placed(position, recorded_at, leaf)
-        places = (
-            batch.placed.get((event.originator_id, event.originator_version))  # type: ignore[arg-type] # ids are UUIDs
+        for account, version, position, recorded_at, leaf in rows:
+            batch.placed[account, version] = Placed(position, recorded_at, leaf)
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
+        """The positions of the events appended, in one transaction; raises IntegrityError."""
+        if not stored_events:
+            return []
+        batch = self._batch_of(stored_events)
+        self.append(batch)
+        return [
+            batch.placed[_uuid(event).bytes, event.originator_version].position
             for event in stored_events
-        )
-        return [place.position for place in places if place is not None]
+        ]
 
     def select_events(
         self,
@@ -172,8 +170,7 @@ class LaneRecorder(PostgresApplicationRecorder):
         places: dict[UUID, int] = {}
         last: dict[UUID, bytes] = {}
         for event in stored_events:
-            account_id = event.originator_id
-            assert isinstance(account_id, UUID), account_id
+            account_id = _uuid(event)
             if account_id not in places:
                 before = self.account_events(account_id, desc=True, limit=1)
                 last[account_id] = before[0].hash if before else FIRST
@@ -181,9 +178,8 @@ class LaneRecorder(PostgresApplicationRecorder):
                 places[account_id] = len(batch.accounts)
             version, topic, state = event.originator_version, event.topic, event.state
             last[account_id] = account_hash(last[account_id], account_id, version, topic, state)
-            batch.events.append(
-                EventRow(places[account_id], version, topic, state, last[account_id])
-            )
+            row = EventRow(version, topic, state, last[account_id])
+            batch.events.add(places[account_id], [row])
         return batch
 
 
@@ -213,6 +209,11 @@ class PollingSubscription(Subscription[LaneRecorder]):
                 return event.notification
             self._stopping.wait(POLL_S)
         raise StopIteration
+
+
+def _uuid(event: StoredEvent) -> UUID:
+    assert isinstance(event.originator_id, UUID), event
+    return event.originator_id
 
 
 def _event_at(cursor: Any) -> Any:

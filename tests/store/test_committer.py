@@ -3,22 +3,24 @@
 import asyncio
 import random
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
+from ledger import commands as c
 from ledger.account import figures
 from ledger.book import Book
 from ledger.commands import Request
 from ledger.errors import AccountExists, AccountUnknown, IdempotencyKeyReused, IdTaken, Refusal
-from ledger.store import chain, flush, reads, writer
+from ledger.store import chain, flush, writer
 from ledger.store.committer import Ledger
 from ledger.store.faults import LedgerClosed, StoreUnavailable, WrongRegion
 from ledger.store.lanes import account_id, lane_of
 from ledger.store.outcomes import Accepted, Refused
-from ledger.store.reads import Reads
+from ledger.store.reads import Place, Reads, Wanted
 from ledger.store.waiting import Waiting
 from tests.acting import KINDS, Actor, Dice
 from tests.checking import Checked
@@ -166,40 +168,50 @@ def test_two_doors_to_one_account(ledger: Ledger, database: Database) -> None:
 
 
 def overtaken(ledger: Ledger, database: Database, monkeypatch: pytest.MonkeyPatch) -> object:
-    """What a command gets when another process does the same one between its two reads."""
-    open_it, request = requests("A-1", [opening(), charge("c1")])
-    ledger.handle_now([open_it])
+    """What upholding a dispute gets when another process does the same between its two reads."""
+    commands = [
+        opening(),
+        charge("c1"),
+        c.IssueInvoice(number="I1"),
+        c.OpenDispute(dispute_id="d1", invoice="I1", reason="not mine"),
+        c.ResolveDispute(dispute_id="d1", outcome="upheld"),
+    ]
+    *before, request = requests("A-1", commands)
+    ledger.handle_now(before)
     other = Ledger(database.service_url, US.code)
     own = ledger._writer._reads
-    read = own.items
+    read = own.more
 
-    def items(wanted: object) -> None:
+    def more(wanted: Sequence[Wanted]) -> set[Place]:
         other.handle_now([request])
-        read(wanted)  # type: ignore[arg-type] # handed on
+        return read(wanted)
 
-    monkeypatch.setattr(own, "items", items)
+    monkeypatch.setattr(own, "more", more)
     (outcome,) = ledger.handle_now([request])
     other.close()
     return outcome
 
 
-def test_a_flush_reads_one_moment(
+def test_a_command_is_decided_on_one_moment(
     ledger: Ledger, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command that another process does while this one reads is answered as a replay, never
-    refused because of its own effect."""
+    decided on an account of one moment and items of the next."""
     outcome = overtaken(ledger, database, monkeypatch)
     assert isinstance(outcome, Accepted)
     assert outcome.replayed
 
 
-def test_reading_several_moments_is_seen(
+def test_deciding_on_several_moments_is_seen(
     ledger: Ledger, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the snapshot the same command is refused: the test above can fail."""
-    monkeypatch.setattr(reads, "_SQL", {**reads._SQL, "begin": b"SELECT 1", "end": b"SELECT 1"})
+    """Without the look at the account's version the same command is refused: the test above can
+    fail."""
+    own = ledger._writer._reads
+    read = own.more
+    monkeypatch.setattr(own, "more", lambda wanted: read(wanted) & set())
     outcome = overtaken(ledger, database, monkeypatch)
-    assert outcome == Refused(IdTaken(kind="charge", id="c1"))
+    assert outcome == Refused(IdTaken(kind="credit", id="d1"))
 
 
 def test_hot_account_takes_few_rounds(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,10 +223,15 @@ def test_hot_account_takes_few_rounds(ledger: Ledger, monkeypatch: pytest.Monkey
         commands[-1] = msgspec.structs.replace(commands[-1], number=f"I{n}")
     ledger.handle_now(requests("A-1", commands))
     paying = [payment(f"p{n}", 900) for n in range(100)]
-    rounds = []
+    rounds: list[int] = []
     own = ledger._writer._reads
-    read = own.items
-    monkeypatch.setattr(own, "items", lambda wanted: rounds.append(read(wanted)))
+    read = own.more
+
+    def more(wanted: Sequence[Wanted]) -> set[Place]:
+        rounds.append(len(wanted))
+        return read(wanted)
+
+    monkeypatch.setattr(own, "more", more)
     asked = [msgspec.structs.replace(r, key=f"p{r.key}") for r in requests("A-1", paying)]
     outcomes = ledger.handle_now(asked)
     assert all(isinstance(outcome, Accepted) for outcome in outcomes)
@@ -259,12 +276,14 @@ def test_a_busy_lane_keeps_nobody_waiting(ledger: Ledger, monkeypatch: pytest.Mo
     flushes: list[list[str]] = []
     hold = threading.Event()
 
-    def noted(taken: list[Waiting], *given: Any) -> list[Waiting]:
+    def noted(taken: list[Waiting], *given: Any) -> flush.Flush:
         flushes.append([waiting.request.account_number for waiting in taken])
         hold.wait(10)
-        return flush.flush(taken, *given)
+        return decided(taken, *given)
 
-    monkeypatch.setattr(writer, "flush", noted)
+    decided = flush.Flush
+    monkeypatch.setattr(flush, "Flush", noted)
+    monkeypatch.setattr(writer, "Flush", noted)
     many = requests(busy, [charge(f"c{n}") for n in range(3 * writer.FLUSH_MAX)])
     answers = [ledger.enqueue([msgspec.structs.replace(r, key=f"k{r.key}")]) for r in many]
     [late] = requests(other, [charge("late")])
@@ -309,16 +328,16 @@ def test_a_crash_of_the_thread_is_heard_by_everybody(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_crash_of_the_thread_leaves_no_transaction_open(
+def test_a_crash_of_the_thread_leaves_no_session(
     ledger: Ledger, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The thread crashes while it has a snapshot: its session ends, and keeps no old rows alive."""
+    """The thread crashes: its session ends, and holds nothing of the server any more."""
     sessions = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = %s"
     )
 
     def crash(taken: object, reads: Reads, *_: object) -> object:
-        reads.accounts_and_keys([], [])
+        reads.outright([], [], [])
         raise ZeroDivisionError("planted")
 
     monkeypatch.setattr(writer, "flush", crash)

@@ -6,7 +6,6 @@ from datetime import date, timedelta
 
 import msgspec
 import pytest
-from eventsourcing.persistence import StoredEvent
 
 from ledger.items import (
     AllocationItem,
@@ -56,9 +55,9 @@ def store(recorder: LaneRecorder, number: str, items: list[Item]) -> Place:
     id = account_id(US.code, number)
     batch = Batch()
     batch.accounts.append(AccountRow(lane_of(id), id, 0, number, 1, b"{}", bytes(32)))
-    batch.events.append(EventRow(1, 1, "made:1", b"{}", bytes(32)))
-    batch.items.extend(item_row(1, item, 1) for item in items)
-    recorder.insert_events([StoredEvent(id, 1, "made:1", b"{}")], batch=batch)
+    batch.events.add(1, [EventRow(1, "made:1", b"{}", bytes(32))])
+    batch.items.add(1, [item_row(item, 1) for item in items])
+    recorder.append(batch)
     return lane_of(id), id
 
 
@@ -70,7 +69,7 @@ def ask(reads: Reads, held: Held, place: Place, query: Query, commands: int = 1)
             return items
         named = [query] if isinstance(query, Named) else []
         ranges = [] if isinstance(query, Named) else [query]
-        reads.items([Wanted(place, held, named, ranges, commands)])
+        reads.more([Wanted(place, 1, held, named, ranges, commands)])
     raise AssertionError(f"{query} takes more than {READS_MAX} reads")
 
 
