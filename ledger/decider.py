@@ -118,17 +118,23 @@ _NAMING: dict[type[commands.Command], list[tuple[str, str]]] = {
 }
 
 
-def names(command: commands.AnyCommand, today: date) -> Iterator[Named]:
+def names(request: commands.Request) -> Iterator[Named]:
     """Items that the command is likely to need, whatever the account: worth reading with it.
 
     What it does need, `needs` says.
     """
+    command, today = request.command, request.today
     for kind, field in _NAMING.get(type(command), ()):
         id = getattr(command, field)
         if id is not None:
             yield Named(kind, id)
     if isinstance(command, commands.PostCharge):
         yield charges.month_of(command.effective_on or today)
+    if isinstance(command, commands.IssueInvoice):
+        period_end = command.period_end or command.issued_on or today
+        yield charges.month_of(period_end)
+        if command.number is None:
+            yield Named("invoice", invoicing.number_of(request.account_number, period_end, 1))
 
 
 def needs(

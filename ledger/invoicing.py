@@ -125,7 +125,12 @@ def _period(period_end: date) -> str:
 def _next_number(account: Account, period_end: date) -> str:
     period = _period(period_end)
     count = account.number_count if account.number_period == period else 0
-    return f"{account.account_number}-{period}-{count + 1}"
+    return number_of(account.account_number, period_end, count + 1)
+
+
+def number_of(account_number: str, period_end: date, n: int) -> str:
+    """The number generated for an account's so manieth invoice of a period."""
+    return f"{account_number}-{_period(period_end)}-{n}"
 
 
 def _generated_period(account_number: str, number: str) -> tuple[str, int] | None:

@@ -132,4 +132,4 @@ def _chains(
 def _named(waiting: Sequence[Waiting]) -> dict[Named, None]:
     """What commands of an account name outright, each once."""
     requests = [one.request for one in waiting]
-    return {name: None for r in requests for name in names(r.command, r.today)}
+    return {name: None for r in requests for name in names(r)}
