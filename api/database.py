@@ -9,6 +9,7 @@ import psycopg
 from psycopg import errors
 from psycopg.rows import TupleRow, dict_row, tuple_row
 
+from api.prepared import Prepared
 from ledger.store.roles import acting_as
 
 STATEMENT_TIMEOUT = "10s"
@@ -74,6 +75,7 @@ class Line:
     def __init__(self, service_url: str, role: str) -> None:
         self._conninfo = acting_as(service_url, role, statement_timeout=STATEMENT_TIMEOUT)
         self._connection: Connection | None = None
+        self._prepared: dict[bytes, Prepared] = {}
         self._turn = asyncio.Lock()
 
     async def rows(self, statement: bytes, given: Given) -> list[TupleRow]:
@@ -81,6 +83,19 @@ class Line:
 
         async def run(connection: Connection) -> list[TupleRow]:
             return await Transaction(connection).rows(statement, given)
+
+        return await self._attempt(run)
+
+    async def quickly(self, statement: bytes, packed: Sequence[bytes]) -> list[TupleRow]:
+        """As `rows`, for a statement with places `$1`, ... and parameters in binary form."""
+
+        async def run(connection: Connection) -> list[TupleRow]:
+            prepared = self._prepared.get(statement)
+            if prepared is None:
+                prepared = Prepared(connection, b"quickly_%d" % len(self._prepared))
+                await prepared.prepare(statement)
+                self._prepared[statement] = prepared
+            return await prepared.rows(packed)
 
         return await self._attempt(run)
 
@@ -125,6 +140,7 @@ class Line:
                 autocommit=True,
                 row_factory=tuple_row,
             )
+            self._prepared = {}
         return self._connection
 
     async def _drop(self) -> None:

@@ -8,11 +8,10 @@ FROM access.enter(
 ) AS e;
 
 -- name: enter_many
--- The same for many, by place; nothing is set.
+-- The same for many, by place; nothing is set. Parameters come packed (api/prepared.py).
 SELECT e.n, e.verdict, e.role, e.principal_id, e.currency
 FROM access.enter_many(
-    %(roles)b::text[], %(scopes)b::text[], %(tokens)b::bytea[], %(lanes)b::int[],
-    %(account_ids)b::uuid[]
+    $1, $2, $3, $4, $5
 ) AS e;
 
 -- name: currencies

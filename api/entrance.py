@@ -7,6 +7,7 @@ from api.database import Line
 from api.entering import Entered, Place, Principal, refuse
 from api.gathering import Gathering
 from api.security.scope import Permission
+from ledger.store.arrays import Bytea, Int4, Text, Uuid, packed
 from ledger.store.sql import load
 
 _SQL = load("api", "entering.sql")
@@ -40,14 +41,14 @@ class Entrance:
 
 
 async def _answers(line: Line, asked: list[_Asked]) -> list[tuple[str, Entered]]:
-    given = {
-        "roles": [",".join(one.permission.roles) for one in asked],
-        "scopes": [one.permission.scope for one in asked],
-        "tokens": [one.token_sha256 for one in asked],
-        "lanes": [one.at.lane if one.at else None for one in asked],
-        "account_ids": [one.at.account_id if one.at else None for one in asked],
-    }
-    rows = sorted(await line.rows(_SQL["enter_many"], given))
+    given = [
+        packed(Text, [",".join(one.permission.roles) for one in asked]),
+        packed(Text, [one.permission.scope for one in asked], nullable=True),
+        packed(Bytea, [one.token_sha256 for one in asked]),
+        packed(Int4, [one.at.lane if one.at else None for one in asked], nullable=True),
+        packed(Uuid, [one.at.account_id.bytes if one.at else None for one in asked], nullable=True),
+    ]
+    rows = sorted(await line.quickly(_SQL["enter_many"], given))
     return [
         (verdict, Entered(Principal(role, principal_id), currency))
         for _, verdict, role, principal_id, currency in rows

@@ -9,6 +9,8 @@ from api.database import WAIT_S, Line, PoolBusy
 from api.problems import Problem
 
 BATCH_MAX = 128
+BESIDE_MIN = 12
+"""Questions that are worth a call beside one under way; fewer wait for its end."""
 WAITING_MAX = 4_096
 """Questions that may wait for a line: past that, whoever asks is better told to come back."""
 RETRY_AFTER_S = 1
@@ -35,10 +37,11 @@ class Gathering(Generic[Q, A]):
         self._due = False
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def ask(self, question: Q) -> A:
-        """The answer; raises what `answers` does, Problem when too many wait, PoolBusy after WAIT_S.
+    def ask(self, question: Q) -> "asyncio.Future[A]":
+        """The answer to be, or what `answers` raises, or PoolBusy after WAIT_S.
 
         That is told when the next line is free: where the database is away, once for all who wait.
+        Raises Problem at once when too many wait.
         """
         if len(self._waiting) >= WAITING_MAX:
             wait = {"Retry-After": str(RETRY_AFTER_S)}
@@ -50,7 +53,7 @@ class Gathering(Generic[Q, A]):
         if not self._due:
             self._due = True
             loop.call_soon(self._start)  # after every request that is ready to ask has asked
-        return await answer
+        return answer
 
     async def close(self) -> None:
         """What was asked is answered, and no connection is left."""
@@ -64,12 +67,16 @@ class Gathering(Generic[Q, A]):
         self._due = False
         if self._waiting:
             self._refuse_late()
-        while self._waiting and self._idle:
+        while self._waiting and self._idle and self._is_worth_a_call():
             batch = self._waiting[:BATCH_MAX]
             del self._waiting[:BATCH_MAX], self._since[:BATCH_MAX]
             task = asyncio.ensure_future(self._answer(self._idle.pop(), batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _is_worth_a_call(self) -> bool:
+        """A call beside another that is under way costs as much as several questions do."""
+        return len(self._idle) == len(self._lines) or len(self._waiting) >= BESIDE_MIN
 
     def _refuse_late(self) -> None:
         """Tells who has waited too long; they asked first."""

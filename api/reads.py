@@ -4,9 +4,8 @@ That function checks every token and grant, sets the transaction's scope and rea
 token fails on the very next request without a second round trip.
 """
 
-from collections.abc import Sequence
+import asyncio
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -16,9 +15,16 @@ from api.entering import refuse_never_given
 from api.gathering import Gathering
 from api.security.scope import READ_ACCOUNT
 from api.settings import Region
+from ledger.store.arrays import Bytea, Date, Instant, Int4, Int8, Text, Uuid, packed
+from ledger.store.roles import READER
 from ledger.store.sql import load
 
 _SQL = load("api", "reads.sql")
+_READERS = (packed(Text, READ_ACCOUNT.roles), str(READ_ACCOUNT.scope).encode())
+"""Who may read an account, as access.read_summaries is told."""
+
+
+LIVE_LINES = 2
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -32,6 +38,11 @@ class Asked(msgspec.Struct, frozen=True):
     known_at: datetime | None = None
     at: int | None = None
     wait_lane: int | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is how the account stands today."""
+        return self.known_at is None and self.at is None and self.effective_on == self.today
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
@@ -78,41 +89,48 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SummaryReader:
-    """Reads the summaries of one region over a few lines that act as billing_reader."""
+    """Reads the summaries of one region over two lines that act as billing_reader.
 
-    def __init__(self, region: Region, lines: Sequence[Line]) -> None:
+    Live ones over one, for a call answers many for little more than one; those as of another moment
+    over the other, because they may read much, or wait for an append.
+    """
+
+    def __init__(self, region: Region, service_url: str) -> None:
         self.region = region
-        self._lines = lines
-        self._gathering = Gathering(lines, _answers)
+        self._past_line = Line(service_url, READER)
+        self._live = Gathering([Line(service_url, READER) for _ in range(LIVE_LINES)], _answers)
+        self._past = Gathering([self._past_line], _answers)
 
-    async def read(self, asked: Asked) -> Row:
-        """The answer to one request; raises DatabaseUnavailable, and as Gathering.ask."""
-        return await self._gathering.ask(asked)
+    def read(self, asked: Asked) -> "asyncio.Future[Row]":
+        """The answer to one request, or DatabaseUnavailable; otherwise as Gathering.ask."""
+        return (self._live if asked.is_live else self._past).ask(asked)
 
     async def refuse_never_given(self, verdict: str, wanted: tuple[int, int]) -> None:
         """As entering.refuse_never_given; raises DatabaseUnavailable too."""
-        await refuse_never_given(self._lines[0], verdict, wanted)
+        await refuse_never_given(self._past_line, verdict, wanted)
 
     async def close(self) -> None:
         """What was asked is answered, and no connection is left."""
-        await self._gathering.close()
+        await self._live.close()
+        await self._past.close()
 
 
 async def _answers(line: Line, asked: list[Asked]) -> list[Row]:
-    rows = [Row(*values) for values in await line.rows(_SQL["summaries"], _arrays(asked))]
+    rows = [Row(*values) for values in await line.quickly(_SQL["summaries"], _packed(asked))]
     return sorted(rows, key=lambda row: row.n)
 
 
-def _arrays(asked: list[Asked]) -> list[Any]:
+def _packed(asked: list[Asked]) -> list[bytes]:
+    """The parameters of access.read_summaries, in its order."""
+    moments = ([one.known_at for one in asked], [one.at for one in asked])
     return [
-        list(READ_ACCOUNT.roles),
-        READ_ACCOUNT.scope,
-        [one.token_sha256 for one in asked],
-        [one.lane for one in asked],
-        [one.account_id for one in asked],
-        [one.today for one in asked],
-        [one.effective_on for one in asked],
-        [one.known_at for one in asked],
-        [one.at for one in asked],
-        [one.wait_lane for one in asked],
+        *_READERS,
+        packed(Bytea, [one.token_sha256 for one in asked]),
+        packed(Int4, [one.lane for one in asked]),
+        packed(Uuid, [one.account_id.bytes for one in asked]),
+        packed(Date, [one.today for one in asked]),
+        packed(Date, [one.effective_on for one in asked]),
+        packed(Instant, moments[0], nullable=True),
+        packed(Int8, moments[1], nullable=True),
+        packed(Int4, [one.wait_lane for one in asked], nullable=True),
     ]

@@ -3,5 +3,5 @@
 -- name: summaries
 -- A verdict and, where allowed, a summary for each place of the arrays.
 SELECT * FROM access.read_summaries(
-    %b, %b, %b, %b, %b, %b, %b, %b, %b, %b
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
 );

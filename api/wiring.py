@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from api import embedded
-from api.database import Line
 from api.doors import RegionDoor
 from api.reads import SummaryReader
 from api.security.passwords import PasswordPool
@@ -22,15 +21,12 @@ from ledger.import_marks import KeptMarks
 from ledger.store.committer import Ledger
 from ledger.store.log import Log
 from ledger.store.migrate import Migration, RegionRow, migrate, migrations
-from ledger.store.roles import AUDITOR, READER, acting_as
+from ledger.store.roles import AUDITOR, acting_as
 from ledger.store.sql import load
 from projections.follower import Follower
 from projections.model import ReadModel, ensure, is_current
 from projections.rebuild import Progress, Rebuilt, rebuild
 from projections.receivables import Receivables
-
-READ_LINES = 2
-"""Connections for reading, each taking a batch at a time: more are no faster."""
 
 READ_MODELS: tuple[ReadModel, ...] = (Receivables(),)
 """Every view of the log."""
@@ -189,9 +185,7 @@ class Doors:
         self.regions = {
             database.region.code: RegionDoor(
                 database,
-                SummaryReader(
-                    database.region, [Line(database.service_url, READER) for _ in range(READ_LINES)]
-                ),
+                SummaryReader(database.region, database.service_url),
                 self.closing,
             )
             for database in databases

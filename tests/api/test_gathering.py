@@ -7,7 +7,7 @@ import pytest
 
 from api import gathering as gathering_module
 from api.database import DatabaseUnavailable, Line, PoolBusy
-from api.gathering import BATCH_MAX, Gathering
+from api.gathering import BATCH_MAX, BESIDE_MIN, Gathering
 
 LINES = [cast(Line, object())]
 
@@ -64,3 +64,35 @@ def test_who_has_waited_too_long_waits_no_longer(monkeypatch: pytest.MonkeyPatch
     told = [type(one) for one in asyncio.run(ask_all())]
     assert [DatabaseUnavailable] * BATCH_MAX + [PoolBusy] * 2 * BATCH_MAX == told
     assert [BATCH_MAX] == tried
+
+
+def test_a_second_call_is_made_for_many_alone() -> None:
+    """While one call is under way a few questions wait for its end, and enough of them do not."""
+    asked: list[int] = []
+    end = asyncio.Event()
+
+    async def answers(line: Line, batch: list[int]) -> list[int]:
+        asked.append(len(batch))
+        await end.wait()
+        return batch
+
+    async def ask_all() -> None:
+        gathering = Gathering([cast(Line, object()), cast(Line, object())], answers)
+
+        async def ask(count: int) -> list[asyncio.Future[int]]:
+            answers = [gathering.ask(n) for n in range(count)]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            return answers
+
+        waiting = await ask(1)
+        waiting += await ask(BESIDE_MIN - 1)
+        assert [1] == asked
+        waiting += await ask(1)
+        assert [1, BESIDE_MIN] == asked
+        waiting += await ask(2)
+        end.set()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(ask_all())
+    assert [1, BESIDE_MIN, 2] == asked

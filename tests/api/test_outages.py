@@ -310,7 +310,7 @@ def test_a_ledger_whose_thread_has_ended_is_opened_anew(us: Database) -> None:
     """The first caller is told to try again, and the next one is served."""
 
     async def ask() -> None:
-        door = RegionDoor(us, SummaryReader(us.region, []), asyncio.Event())
+        door = RegionDoor(us, SummaryReader(us.region, us.service_url), asyncio.Event())
         [asked] = requests("A-1", us.today(), COMMANDS[:1])
         [outcome] = await door.handle([asked])
         assert isinstance(outcome, Accepted)
@@ -332,7 +332,7 @@ def test_a_ledger_that_cannot_be_opened_is_asked_for_later(us: Database) -> None
     async def ask() -> None:
         url = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
         away = Database(us.region, url, None, is_embedded=False)
-        door = RegionDoor(away, SummaryReader(us.region, []), asyncio.Event())
+        door = RegionDoor(away, SummaryReader(us.region, us.service_url), asyncio.Event())
         for _ in range(2):
             with pytest.raises(DatabaseUnavailable):
                 await door.handle(requests("A-1", us.today(), COMMANDS[:1]))
