@@ -27,7 +27,7 @@ from api.routes.password_resets import password_reset_operations
 from api.routes.regions import region_operations
 from api.routes.second_factor import second_factor_operations
 from api.routes.sign_in import sign_in_operations
-from api.routes.summary import summary_operation, summary_route
+from api.routes.summary import SummaryEndpoint, summary_operation, summary_route
 from api.routes.tokens import token_operations
 from api.wiring import Doors
 
@@ -37,7 +37,9 @@ TITLE = "billing-ledger"
 def create_app(doors: Doors) -> ASGIApp:
     """The application that serves the regions of these doors."""
     commands = [direct(one) for one in command_operations(doors.regions)]
-    return Edge(Shortcut([summary_route(_summaries(doors)), *commands], framework(doors)))
+    summaries = SummaryEndpoint(_summaries(doors))
+    hot = [summary_route(summaries), *commands]
+    return Edge(Shortcut(hot, framework(doors)), summaries)
 
 
 def framework(doors: Doors) -> FastAPI:

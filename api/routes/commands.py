@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from api import parameters, refusals
 from api.account_reads import ACCOUNT
@@ -17,6 +17,7 @@ from api.doors import RegionDoor
 from api.entering import Entered, Place, bearer, place
 from api.operations import Header, Operation
 from api.problems import FieldError, Problem, problem_of
+from api.quick import Headers, Reply
 from api.replies import Done, done
 from api.security.scope import ADJUST, CHANGE_SETTINGS, PAY, POST_MESSAGE, Permission
 from api.wire import SCHEMAS, InvalidBody, command
@@ -46,6 +47,8 @@ _TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 _SETTINGS_TAG = re.compile(r'"([1-9][0-9]{0,17})(?:\.[^"]*)?"')
 _PARAMETERS = parameters.named(parameters.DRY_RUN)
 _NUMBER = {"account_number": Field("account_number", identifier, required=True)}
+_NO_STORE = (b"cache-control", b"no-store")
+_JSON = (b"content-type", b"application/json")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -181,7 +184,7 @@ class CommandEndpoint:
         self._route = route
         self._doors = doors
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, request: Request) -> ASGIApp:
         region, token = bearer(request.headers.get("authorization", ""), self._doors.__contains__)
         door = self._doors[region]
         door.refuse_if_busy()
@@ -230,21 +233,18 @@ class CommandEndpoint:
             raise problem_of(outcome.refusal)
         return outcome
 
-    def _answer(self, accepted: Accepted, at: Place, currency: str, *, dry_run: bool) -> Response:
-        headers = {"Cache-Control": "no-store"}
+    def _answer(self, accepted: Accepted, at: Place, currency: str, *, dry_run: bool) -> Reply:
+        body = _encode(done(accepted, currency))
+        headers: Headers = [_NO_STORE, _JSON, (b"content-length", b"%d" % len(body))]
         if accepted.position is not None:
-            headers["Ledger-Position"] = f"{accepted.lane}-{accepted.position}"
+            position = b"%d-%d" % (accepted.lane, accepted.position)
+            headers.append((b"ledger-position", position))
         if accepted.replayed:
-            headers["Idempotency-Replayed"] = "true"
+            headers.append((b"idempotency-replayed", b"true"))
         is_made = bool(self._route.made) and not (dry_run and accepted.position is None)
         if is_made:
-            headers["Location"] = self._location(accepted, at)
-        return Response(
-            _encode(done(accepted, currency)),
-            status_code=201 if is_made else 200,
-            headers=headers,
-            media_type="application/json",
-        )
+            headers.append((b"location", self._location(accepted, at).encode()))
+        return Reply(201 if is_made else 200, headers, body)
 
     def _location(self, accepted: Accepted, at: Place) -> str:
         account = f"{ACCOUNTS}/{quote(at.number, safe='')}"

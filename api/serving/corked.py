@@ -32,6 +32,12 @@ class Corked:
         if self._bytes > KEPT_BYTES_MAX:
             self.uncork()
 
+    def send(self, data: bytes) -> None:
+        """The data, which is all of an answer, is sent now."""
+        self.uncork()
+        if not self._is_lost:
+            self._transport.write(data)
+
     def close(self) -> None:
         """What was written is sent, and the connection ends."""
         self.uncork()

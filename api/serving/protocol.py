@@ -8,10 +8,16 @@ import secrets
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from api import logs, metrics
 from api.problems import CODES, MEDIA_TYPE, Problem, body_of
+from api.quick import WHOLE, Reply, Take
 from api.serving.corked import Corked
 
 HEAD_S = 10.0
@@ -87,6 +93,41 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._forget()
         self._in_body = False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Answers what the application gives a reply to without a task; else as uvicorn does."""
+        take: Take | None = getattr(self.config.app, "take", None)  # an Edge; a baseline has none
+        if take is None or self.flow.write_paused:
+            super()._start_asgi_task(cycle, app)
+            return
+
+        def give(reply: Reply | None) -> None:
+            if reply is not None:
+                self._answer(cycle, reply)
+                return
+            scope: Any = cycle.scope
+            scope[WHOLE] = give
+            super(BoundedProtocol, self)._start_asgi_task(cycle, app)
+
+        if cycle.scope["method"] != "GET" or not take(cycle.scope, give):
+            give(None)
+
+    def _answer(self, cycle: RequestResponseCycle, reply: Reply) -> None:
+        """Sends all of an answer at once; its headers are ours, so there is nothing to check."""
+        assert not cycle.response_started
+        if cycle.disconnected:
+            return
+        lines = [b"%b: %b\r\n" % header for header in reply.headers]
+        if not cycle.keep_alive:  # the caller wants it so, or the service ends
+            lines.append(b"connection: close\r\n")
+        body = b"" if cycle.scope["method"] == "HEAD" else reply.body
+        self._cork.send(b"".join((STATUS_LINE[reply.status], *lines, b"\r\n", body)))
+        cycle.waiting_for_100_continue = False
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
 
     def _bound(self, more_of_head: int) -> None:
         """Sees that what has begun ends in time, and is not too large."""
@@ -174,7 +215,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._forget()
         if not self.transport.is_closing():
             correlation_id = secrets.token_hex(8)
-            self.transport.write(_answer(problem, correlation_id))
+            self.transport.write(_refusal(problem, correlation_id))
             self.transport.close()
             metrics.request("none", metrics.NO_ROUTE, problem.status, 0.0)
             logs.request(
@@ -192,7 +233,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = None
 
 
-def _answer(problem: Problem, correlation_id: str) -> bytes:
+def _refusal(problem: Problem, correlation_id: str) -> bytes:
     body = body_of(problem, correlation_id)
     head: dict[str, Any] = {
         "content-type": MEDIA_TYPE,

@@ -1,0 +1,125 @@
+"""Answers without a task of their own: in order, logged and counted like any other, or given up."""
+
+import asyncio
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from api import logs
+from api.edge import Edge
+from api.quick import Quick, Reply
+from api.serving.protocol import BoundedProtocol
+from tests.api.serving import WAIT_LIMIT_S, eventually
+
+GET = b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n"
+LAST = b"GET /%b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+TEMPLATE = "/{name}"
+
+
+def reply(body: bytes) -> Reply:
+    return Reply(200, [(b"content-length", b"%d" % len(body))], body)
+
+
+class Quickly:
+    """Answers `/quick...` with the path, a turn later; fails at others in the way they name."""
+
+    def ask(self, scope: Scope) -> Quick | None:
+        name = scope["path"][1:]
+        if name.startswith("slow"):
+            return None
+        answer = asyncio.get_running_loop().create_future()
+        answer.get_loop().call_soon(answer.set_result, name)
+
+        def replied() -> Reply | None:
+            if name == "broken":
+                raise ZeroDivisionError
+            return None if name == "unsaid" else reply(name.encode())
+
+        return Quick(TEMPLATE, answer, replied)
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A server in this process whose ordinary answers are `slow` and the path."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["template"] = TEMPLATE
+        await asyncio.sleep(0.01)
+        await reply(b"slowly:" + scope["raw_path"][1:])(scope, receive, send)
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        Edge(app, Quickly()), http=BoundedProtocol, ws="none", lifespan="off", log_config=None
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    eventually(lambda: server.started)
+    yield listening.getsockname()[1]
+    server.should_exit = True
+    thread.join(WAIT_LIMIT_S)
+    assert not thread.is_alive()
+
+
+def bodies(port: int, *requests: bytes) -> list[bytes]:
+    """What comes back until the server closes, a body an answer."""
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S)) as line:
+        line.sendall(b"".join(requests))
+        received = b""
+        while more := line.recv(65_536):
+            received += more
+    return re.findall(
+        rb"correlation-id: [0-9a-f]{16}\r\n(?:[\w -]+: .*\r\n)*\r\n([a-z0-9:-]*)", received
+    )
+
+
+def test_answers_come_in_the_order_of_the_requests(port: int) -> None:
+    """Requests sent at once on one connection, quick and not, and the last one ends it."""
+    names = [b"quick-1", b"slow-2", b"quick-3", b"quick-4", b"slow-5"]
+    requests = [*(GET % name for name in names), LAST % b"quick-6"]
+    assert [
+        b"quick-1", b"slowly:slow-2", b"quick-3", b"quick-4", b"slowly:slow-5", b"quick-6",
+    ] == bodies(port, *requests)  # fmt: skip  # a list of names
+
+
+@pytest.mark.parametrize("name", [b"unsaid", b"broken"])
+def test_what_cannot_be_answered_quickly_goes_the_way_of_every_other(
+    port: int, name: bytes
+) -> None:
+    """Whether it has no quick reply or one that fails: the application answers it, and the next."""
+    assert [b"slowly:" + name, b"quick"] == bodies(port, GET % name, LAST % b"quick")
+
+
+def test_a_head_that_is_refused_is_refused(port: int) -> None:
+    """A route that could answer quickly is not even asked: two tokens can be read two ways."""
+    twice = b"GET /quick HTTP/1.1\r\nHost: x\r\nAuthorization: a\r\nAuthorization: b\r\n"
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S)) as line:
+        line.sendall(twice + b"Connection: close\r\n\r\n")
+        assert line.recv(65_536).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_quick_answer_is_logged_once(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same fields as any other, also where it was given up and made in the ordinary way."""
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(logs, "request", lambda **fields: told.append(fields))
+    bodies(port, GET % b"quick", GET % b"unsaid", LAST % b"slow")
+    eventually(lambda: len(told) == 3)
+    for fields in told:
+        assert fields.pop("ms") >= 0
+        assert re.fullmatch("[0-9a-f]{16}", fields.pop("correlation_id"))
+    assert [{"method": "GET", "route": TEMPLATE, "status": 200, "problem": None}] * 3 == told
+
+
+def test_nothing_is_sent_to_who_has_gone(port: int) -> None:
+    """A caller resets its connection before it is answered: the next caller is served."""
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S)) as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        line.sendall(GET % b"quick")
+    assert [b"quick"] == bodies(port, LAST % b"quick")
