@@ -30,12 +30,14 @@ async def read_json(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
 
 async def read_object(request: Request, *, may_lack: bool = False) -> dict[str, Any]:
     """The body as a JSON object; `may_lack`: an absent one is empty. Raises Problem as read_json."""
-    if not may_lack or "content-type" in request.headers:
+    is_told = not may_lack or "content-type" in request.headers
+    if is_told:
         _refuse_other_media(request)
     body = await _read(request)
     if may_lack and not body:
         return {}
-    _refuse_other_media(request)
+    if not is_told:
+        _refuse_other_media(request)
     found: object = _decoded(body, _any)
     if not isinstance(found, dict):
         raise _invalid("the body is not a JSON object")

@@ -13,6 +13,7 @@ from api.cursors import CursorKey
 from api.database import DatabaseUnavailable, Line, LinePool
 from api.entrance import Entrance
 from api.feed import Feed
+from api.handover import Handover
 from api.heads import HeadWatch
 from api.problems import Problem
 from api.reads import SummaryReader
@@ -74,6 +75,7 @@ class RegionDoor:
         self._database = database
         self._zone = ZoneInfo(database.region.zone)
         self._ledger: Ledger | None = None
+        self._handover: Handover[list[Outcome]] | None = None
         self._commands = 0
         self._opening = asyncio.Lock()
 
@@ -124,7 +126,9 @@ class RegionDoor:
     ) -> "asyncio.Future[list[Outcome]]":
         metrics.queued(self.region.code, ledger.waiting + len(requests))
         try:
-            return asyncio.wrap_future(ledger.enqueue(requests, order))
+            if self._handover is None:
+                self._handover = Handover()
+            return self._handover.awaited(ledger.enqueue(requests, order))
         except (StoreUnavailable, LedgerClosed) as fault:
             refused = asyncio.get_running_loop().create_future()
             refused.set_exception(fault)

@@ -8,7 +8,8 @@ import os
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections import Counter as Counted
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -20,7 +21,7 @@ UNKNOWN = "unknown"
 """The outcome of a command whose caller heard only that it may be done or not."""
 NO_ROUTE = "none"
 WRITE_EVERY_S = 0.25
-"""Requests are counted in memory and written down so often: the files cost ten times as much."""
+"""What every request does is counted in memory and written down so often: files cost ten times that."""
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
@@ -40,6 +41,8 @@ class Recording:
         values.ValueClass = values.MultiProcessValue(lambda: process)  # type: ignore[no-untyped-call] # untyped there
         self.counting = threading.Lock()
         self._pending: dict[tuple[str, str, int], _Requests] = {}
+        self._done: Counted[tuple[str, str]] = Counted()
+        self._waiting: dict[str, int] = {}
         self.requests = Counter(
             f"{PREFIX}http_requests",
             "Requests answered, by route template, method and status class.",
@@ -96,10 +99,24 @@ class Recording:
             found = self._pending[kind] = _Requests()
         return found
 
+    def took(self, named: Iterable[tuple[str, str]]) -> None:
+        """Commands of a type that had an outcome."""
+        self._done.update(named)
+
+    def waits(self, region: str, commands: int) -> None:
+        """So many commands wait now."""
+        self._waiting[region] = commands
+
     def write_down(self) -> None:
-        """What requests were counted is in the files."""
+        """What requests and commands were counted is in the files."""
         with self.counting:
             pending, self._pending = self._pending, {}
+            done, self._done = self._done, Counted()
+            waiting, self._waiting = self._waiting, {}
+        for (type, outcome), count in done.items():
+            self.commands.labels(type, outcome).inc(count)
+        for region, commands in waiting.items():
+            self.queued.labels(region).set(commands)
         for (method, route, hundreds), found in pending.items():
             known = method if method in _METHODS else "other"
             status = f"{hundreds}xx" if hundreds else "none"
@@ -168,14 +185,15 @@ def commands(requests: Sequence[Request], outcomes: Sequence[Outcome]) -> None:
     """The ledger was given commands; without outcomes it is not known what became of them."""
     if _recording is None:
         return
-    for type, outcome in _named(requests, outcomes):
-        _recording.commands.labels(type, outcome).inc()
+    with _recording.counting:
+        _recording.took(_named(requests, outcomes))
 
 
 def queued(region: str, commands: int) -> None:
     """So many commands wait for the ledger of a region in this process."""
     if _recording is not None:
-        _recording.queued.labels(region).set(commands)
+        with _recording.counting:
+            _recording.waits(region, commands)
 
 
 def month_ends(region: str, unfinished: int) -> None:

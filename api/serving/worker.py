@@ -48,6 +48,7 @@ def server_config(app: ASGIApp, proxies: tuple[str, ...]) -> uvicorn.Config:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=DRAIN_S_MAX,
+        proxy_headers=bool(proxies),
         # Unset, it would be read from the environment, and else be whoever calls on loopback.
         forwarded_allow_ips=list(proxies),
     )

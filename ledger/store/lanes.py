@@ -6,9 +6,10 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 LANES = 64
 """Lanes of a region's database; changing it would move accounts, so it never changes."""
+IDS_KEPT_MAX = 16_384
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(IDS_KEPT_MAX)
 def account_id(region: str, account_number: str) -> UUID:
     """The id of an account, made from its region's code and its number."""
     return uuid5(_namespace(region), account_number)
