@@ -1,6 +1,5 @@
 """Which currency an account is kept in, asked of the log's side: the views may be behind."""
 
-from types import TracebackType
 from typing import Self
 
 import msgspec
@@ -38,10 +37,5 @@ class Currencies:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

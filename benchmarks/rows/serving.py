@@ -11,7 +11,7 @@ from benchmarks.balances import stored
 from benchmarks.bench import Bench
 from benchmarks.client import Client, Round
 from benchmarks.model import Model, Owed
-from benchmarks.pairs import alternate, percentile, spread
+from benchmarks.pairs import Pairs, alternate, percentile, spread
 from benchmarks.results import Found
 from benchmarks.served import (
     PASSWORD,
@@ -27,12 +27,23 @@ from benchmarks.told import Told, accounts, charges, get, openings, post
 ACCOUNTS = 1_000
 PER_S_MAX = 40_000
 """More than any side answers a second: a round never runs out of requests."""
-COMMANDS_AT_ONCE = 64
-SUMMARIES_AT_ONCE = 32
 CUSTOMERS = 32
-HTTP_AT_LEAST, HTTP_P99_MS = 0.4, 50.0
-SUMMARY_AT_LEAST, SUMMARY_P99_MS = 1.2, 10.0
 CATCH_UP_S_MAX = 120.0
+
+
+class Row(NamedTuple):
+    """What is asked of both programs, so many at once, and what is wanted of ours."""
+
+    asked: str
+    baseline: str
+    against: str
+    at_once: int
+    at_least: float
+    p99_ms: float
+
+
+COMMANDS = Row("commands over HTTP", "echo", "against the echo", 64, 0.4, 50.0)
+SUMMARIES = Row("summaries", "hello", "against hello", 32, 1.2, 10.0)
 
 
 class Sides(NamedTuple):
@@ -70,7 +81,7 @@ def http(bench: Bench, found: Found) -> None:
         def ours(n: int) -> float:
             told = list(charges(numbers, count // 4, f"h{n}"))
             requests = [post(one, at.token) for one in told]
-            ran = at.client.run(Round(at.ours.port, requests, COMMANDS_AT_ONCE, bench.seconds))
+            ran = at.client.run(Round(at.ours.port, requests, COMMANDS.at_once, bench.seconds))
             found.answered(ran.statuses, 201)
             at.model.take(told[: len(ran.statuses)])
             ms.extend(ran.ms)
@@ -78,17 +89,11 @@ def http(bench: Bench, found: Found) -> None:
 
         def theirs(n: int) -> float:
             requests = [post(one, at.token) for one in charges(numbers, count, f"h{n}")]
-            ran = at.client.run(Round(at.theirs.port, requests, COMMANDS_AT_ONCE, bench.seconds))
+            ran = at.client.run(Round(at.theirs.port, requests, COMMANDS.at_once, bench.seconds))
             found.answered(ran.statuses, 201)
             return ran.per_s
 
-        pairs = alternate(bench.pairs, ours, theirs)
-        found.figure("against the echo", unit="x", at_least=HTTP_AT_LEAST, **pairs.ratio)
-        found.figure("p99", percentile(ms, 99), "ms", at_most=HTTP_P99_MS)
-        found.figure("p50", percentile(ms, 50), "ms")
-        found.figure("commands over HTTP", unit="/s", **spread(pairs.ours))
-        found.figure("echo", unit="/s", **spread(pairs.theirs))
-        found.note(f"{COMMANDS_AT_ONCE} at once, one worker; {len(ms):,} commands timed")
+        _tell(found, COMMANDS, alternate(bench.pairs, ours, theirs), ms)
         found.agree("write side", at.model.owed(), stored(at.database))
 
 
@@ -106,27 +111,31 @@ def summary(bench: Bench, found: Found) -> None:
         ms: list[float] = []
 
         def ours(_: int) -> float:
-            ran = at.client.run(Round(at.ours.port, asks * times, SUMMARIES_AT_ONCE, bench.seconds))
+            ran = at.client.run(Round(at.ours.port, asks * times, SUMMARIES.at_once, bench.seconds))
             found.answered(ran.statuses, 200)
             ms.extend(ran.ms)
             return ran.per_s
 
         def theirs(_: int) -> float:
-            asked = Round(at.theirs.port, hellos * times, SUMMARIES_AT_ONCE, bench.seconds)
+            asked = Round(at.theirs.port, hellos * times, SUMMARIES.at_once, bench.seconds)
             ran = at.client.run(asked)
             found.answered(ran.statuses, 200)
             return ran.per_s
 
-        pairs = alternate(bench.pairs, ours, theirs)
-        found.figure("against hello", unit="x", at_least=SUMMARY_AT_LEAST, **pairs.ratio)
-        found.figure("p99", percentile(ms, 99), "ms", at_most=SUMMARY_P99_MS)
-        found.figure("p50", percentile(ms, 50), "ms")
-        found.figure("summaries", unit="/s", **spread(pairs.ours))
-        found.figure("hello", unit="/s", **spread(pairs.theirs))
-        found.note(f"{SUMMARIES_AT_ONCE} at once, one worker; {len(ms):,} answers timed")
+        _tell(found, SUMMARIES, alternate(bench.pairs, ours, theirs), ms)
         last = at.client.run(Round(at.ours.port, asks, 1, 60.0, keep=True))
         shown = dict(zip(numbers, map(owed_of, last.bodies), strict=True))
         found.agree("summaries", at.model.owed(), shown)
+
+
+def _tell(found: Found, row: Row, pairs: Pairs, ms: list[float]) -> None:
+    """The figures of a row; `ms` are the times of our answers."""
+    found.figure(row.against, unit="x", at_least=row.at_least, **pairs.ratio)
+    found.figure("p99", percentile(ms, 99), "ms", at_most=row.p99_ms)
+    found.figure("p50", percentile(ms, 50), "ms")
+    found.figure(row.asked, unit="/s", **spread(pairs.ours))
+    found.figure(row.baseline, unit="/s", **spread(pairs.theirs))
+    found.note(f"{row.at_once} at once, one worker; {len(ms):,} answers timed")
 
 
 def owed_of(body: bytes) -> Owed:
