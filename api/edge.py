@@ -130,6 +130,7 @@ class Edge:
             late = StoreUnavailable("the service ends")
             await answer(Request(scope), late)(scope, receive, send_marked)
         finally:
+            scope.pop(WHOLE, None)
             _tell(scope, status, time.perf_counter() - started)
 
 

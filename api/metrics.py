@@ -41,8 +41,7 @@ class Recording:
         values.ValueClass = values.MultiProcessValue(lambda: process)  # type: ignore[no-untyped-call] # untyped there
         self.counting = threading.Lock()
         self._pending: dict[tuple[str, str, int], _Requests] = {}
-        self._done: Counted[tuple[str, str]] = Counted()
-        self._waiting: dict[str, int] = {}
+        self._done, self._waiting = Counted[tuple[str, str]](), dict[str, int]()
         self.requests = Counter(
             f"{PREFIX}http_requests",
             "Requests answered, by route template, method and status class.",

@@ -14,7 +14,10 @@ from starlette.types import Receive, Scope, Send
 Headers = list[tuple[bytes, bytes]]
 
 WHOLE = "whole_reply"
-"""In a scope: takes a reply to be sent as it is, past what checks and joins the parts of one."""
+"""In a scope: takes a reply to be sent as it is, past what checks and joins the parts of one.
+
+Whoever is done takes it out: it knows the scope's request, and only the collector would free them.
+"""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -25,7 +28,7 @@ class Reply(msgspec.Struct, frozen=True):
     body: bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        give_whole = scope.get(WHOLE)
+        give_whole = scope.pop(WHOLE, None)
         if give_whole is not None:
             give_whole(self)
             return

@@ -5,6 +5,7 @@ Written over httptools_impl of uvicorn 0.54; tests/api/test_wire.py tells when t
 
 import asyncio
 import secrets
+from functools import partial
 from typing import Any
 
 import httptools
@@ -101,16 +102,19 @@ class BoundedProtocol(HttpToolsProtocol):
             super()._start_asgi_task(cycle, app)
             return
 
-        def give(reply: Reply | None) -> None:
-            if reply is not None:
-                self._answer(cycle, reply)
-                return
-            scope: Any = cycle.scope
-            scope[WHOLE] = give
-            super(BoundedProtocol, self)._start_asgi_task(cycle, app)
-
+        give = partial(self._give, cycle, app)
         if cycle.scope["method"] != "GET" or not take(cycle.scope, give):
             give(None)
+
+    def _give(
+        self, cycle: RequestResponseCycle, app: ASGI3Application, reply: Reply | None
+    ) -> None:
+        if reply is not None:
+            self._answer(cycle, reply)
+            return
+        scope: Any = cycle.scope
+        scope[WHOLE] = partial(self._answer, cycle)
+        super()._start_asgi_task(cycle, app)
 
     def _answer(self, cycle: RequestResponseCycle, reply: Reply) -> None:
         """Sends all of an answer at once; its headers are ours, so there is nothing to check."""

@@ -1,6 +1,7 @@
 """Answers without a task of their own: in order, logged and counted like any other, or given up."""
 
 import asyncio
+import gc
 import re
 import socket
 import threading
@@ -123,3 +124,17 @@ def test_nothing_is_sent_to_who_has_gone(port: int) -> None:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         line.sendall(GET % b"quick")
     assert [b"quick"] == bodies(port, LAST % b"quick")
+
+
+@pytest.mark.parametrize("name", [b"quick", b"unsaid", b"slow"])
+def test_a_request_leaves_nothing_to_the_collector(port: int, name: bytes) -> None:
+    """What it was made of is freed once it is answered: else thousands of them are looked through at
+    once, and whoever asks meanwhile waits a tenth of a second."""
+    bodies(port, LAST % name)
+    gc.collect()
+    gc.disable()
+    try:
+        bodies(port, *[GET % name] * 200, LAST % name)
+        assert gc.collect() < 200  # some of the connection's, and of what reads it here
+    finally:
+        gc.enable()
