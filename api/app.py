@@ -29,6 +29,7 @@ from api.routes.second_factor import second_factor_operations
 from api.routes.sign_in import sign_in_operations
 from api.routes.summary import SummaryEndpoint, summary_operation, summary_route
 from api.routes.tokens import token_operations
+from api.turning_away import TurningAway
 from api.wiring import Doors
 
 TITLE = "billing-ledger"
@@ -38,8 +39,9 @@ def create_app(doors: Doors) -> ASGIApp:
     """The application that serves the regions of these doors."""
     commands = [direct(one) for one in command_operations(doors.regions)]
     summaries = SummaryEndpoint(_summaries(doors))
-    hot = [summary_route(summaries), *commands]
-    return Edge(Shortcut(hot, framework(doors)), summaries)
+    shortcut = Shortcut([summary_route(summaries), *commands], framework(doors))
+    turning_away = TurningAway(shortcut.route_of, doors.regions)
+    return Edge(shortcut, summaries, turning_away)
 
 
 def framework(doors: Doors) -> FastAPI:
@@ -108,14 +110,20 @@ class Shortcut:
                 self._routes.setdefault((method, _last_part(route.path)), []).append(route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            for route in self._routes.get((scope["method"], _last_part(scope["path"])), ()):
-                match, found = route.matches(scope)
-                if match is Match.FULL:
-                    scope.update(found)
-                    await route.app(scope, receive, send)
-                    return
-        await self._rest(scope, receive, send)
+        route = self.route_of(scope) if scope["type"] == "http" else None
+        if route is None:
+            await self._rest(scope, receive, send)
+        else:
+            await route.app(scope, receive, send)
+
+    def route_of(self, scope: Scope) -> Route | None:
+        """The route of a request, which then is in its scope; None when it is another's."""
+        for route in self._routes.get((scope["method"], _last_part(scope["path"])), ()):
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(found)
+                return route
+        return None
 
 
 def _last_part(path: str) -> str:

@@ -11,6 +11,7 @@ from eventsourcing.persistence import InterfaceError, OperationalError
 from api import metrics
 from api.cursors import CursorKey
 from api.database import DatabaseUnavailable, Line, LinePool
+from api.entering import Entered, Place
 from api.entrance import Entrance
 from api.feed import Feed
 from api.handover import Handover
@@ -19,6 +20,7 @@ from api.problems import Problem
 from api.reads import SummaryReader
 from api.regions import Region
 from api.security.roles import REGISTRAR, SIGN_IN
+from api.security.scope import Permission
 from ledger.closing import MonthEnds
 from ledger.commands import Request
 from ledger.store.committer import Ledger
@@ -83,14 +85,31 @@ class RegionDoor:
         """The region's business day, by this machine's clock: to be asked once a request."""
         return datetime.now(self._zone).date()
 
-    def refuse_if_busy(self) -> None:
-        """Raises Problem while as many single commands are being done as may be at once.
+    @property
+    def is_busy(self) -> bool:
+        """Whether as many single commands are under way as may be at once."""
+        return self._commands >= COMMANDS_MAX
 
-        More would only wait longer: whoever comes is told at once to come back.
+    def refuse_if_busy(self) -> None:
+        """Raises Problem while the region is busy: whoever comes is told at once to come back.
+
+        More would only wait longer.
         """
-        if self._commands >= COMMANDS_MAX:
+        if self.is_busy:
             wait = {"Retry-After": str(RETRY_AFTER_S)}
             raise Problem("overloaded", "too many commands at once: try again", headers=wait)
+
+    async def enter(self, permission: Permission, token: bytes, at: Place | None) -> Entered:
+        """Who wants a command done; as `Entrance.enter`, and raises Problem when too many do.
+
+        It is under way meanwhile, but not while its body comes: that is for the caller to say.
+        """
+        self.refuse_if_busy()
+        self._commands += 1
+        try:
+            return await self.entrance.enter(permission, token, at)
+        finally:
+            self._commands -= 1
 
     async def handle_one(self, request: Request) -> Outcome:
         """As `handle`, for a command that came alone; raises Problem when too many do."""

@@ -25,6 +25,7 @@ from api.problems import (
     problem_of_status,
 )
 from api.quick import WHOLE, Given, QuickRoute, Reply
+from api.turning_away import TurningAway
 from ledger.errors import Refusal
 from ledger.store.faults import LedgerClosed, StoreUnavailable
 
@@ -51,15 +52,23 @@ EXPECTED = (
 class Edge:
     """Wraps the application: what escapes it is answered as a problem, and logged once."""
 
-    def __init__(self, app: ASGIApp, quick: QuickRoute | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        quick: QuickRoute | None = None,
+        turning_away: TurningAway | None = None,
+    ) -> None:
         self._app = app
         self._quick = quick
+        self._turning_away = turning_away
 
     def take(self, scope: Scope, give: Given) -> bool:
-        """Whether the reply to a request is given later, logged and counted like any other's.
+        """Whether the reply to a request is given now or later, logged and counted like any other's.
 
         None is given in its place when the request is to go the way of every other after all.
         """
+        if scope["method"] != "GET":
+            return self._turn_away(scope, give)
         if self._quick is None or not _is_plain(scope):
             return False
         started = time.perf_counter()
@@ -81,6 +90,18 @@ class Edge:
                 _tell(scope, reply.status, time.perf_counter() - started)
 
         quick.answer.add_done_callback(answered)
+        return True
+
+    def _turn_away(self, scope: Scope, give: Given) -> bool:
+        """Whether a command was told to come back later, its body unread."""
+        started = time.perf_counter()
+        away = self._turning_away.away(scope) if self._turning_away else None
+        if away is None or not _is_plain(scope):
+            return False
+        correlation_id = scope["correlation_id"] = _correlation_id(scope)
+        scope["template"], scope["problem"] = away.template, away.problem.code
+        give(_reply(away.problem, correlation_id))
+        _tell(scope, away.problem.status, time.perf_counter() - started)
         return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -173,6 +194,19 @@ def answer(request: Request, fault: Exception) -> Response:
         headers=headers,
         media_type=MEDIA_TYPE,
     )
+
+
+def _reply(problem: Problem, correlation_id: str) -> Reply:
+    """As `answer`, whole."""
+    body = body_of(problem, correlation_id)
+    headers = [
+        (b"cache-control", b"no-store"),
+        *[(name.lower().encode(), value.encode()) for name, value in problem.headers.items()],
+        (b"content-length", b"%d" % len(body)),
+        (b"content-type", MEDIA_TYPE.encode()),
+        (CORRELATION_HEADER, correlation_id.encode()),
+    ]
+    return Reply(problem.status, headers, body)
 
 
 def _unwrapped(fault: Exception) -> Exception:

@@ -187,11 +187,10 @@ class CommandEndpoint:
     async def __call__(self, request: Request) -> ASGIApp:
         region, token = bearer(request.headers.get("authorization", ""), self._doors.__contains__)
         door = self._doors[region]
-        door.refuse_if_busy()
         today = door.today()
         opens = self._route.type == "open_account"
         at = None if opens else place(region, request.path_params["account_number"])
-        entered = await door.entrance.enter(self._route.permission, token, at)
+        entered = await door.enter(self._route.permission, token, at)
         found = parameters.parsed(request.scope["query_string"], _PARAMETERS)
         key = idempotency_key(request)
         if_settings = _if_settings(request) if self._route.type == "change_settings" else None

@@ -103,7 +103,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
 
         give = partial(self._give, cycle, app)
-        if cycle.scope["method"] != "GET" or not take(cycle.scope, give):
+        if not take(cycle.scope, give):
             give(None)
 
     def _give(
