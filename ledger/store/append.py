@@ -8,9 +8,18 @@ from uuid import UUID
 import msgspec
 
 from ledger.account import STATE_BYTES_MAX, Account
-from ledger.items import ITEM_OF, AllocationItem, InvoiceItem, Item, PaymentItem, SourceItem
+from ledger.items import (
+    ITEM_OF,
+    AllocationItem,
+    InvoiceItem,
+    Item,
+    PaymentItem,
+    SourceItem,
+    UnbilledItem,
+)
 from ledger.store import arrays
 from ledger.store.arrays import Bytea, Column, Date, Int4, Int8, Text, Uuid
+from ledger.store.day_objects import unbilled_of_objects
 
 R = TypeVar("R", bound=tuple[Any, ...])
 
@@ -178,5 +187,10 @@ def item_row(item: Item, version: int) -> ItemRow:
 
 
 def decode_item(kind: str, state: bytes) -> Item:
-    """The item of a row's kind and state."""
-    return _DECODE_ITEM[kind](state)
+    """The item of a row's kind and state, be it of an older release."""
+    try:
+        return _DECODE_ITEM[kind](state)
+    except msgspec.ValidationError:
+        if kind != UnbilledItem.KIND:
+            raise
+        return unbilled_of_objects(state)

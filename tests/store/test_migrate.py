@@ -2,16 +2,13 @@
 
 import threading
 from collections.abc import Callable
-from datetime import date
 
 import psycopg
 import pytest
 
 from api.embedded import EmbeddedServer
-from ledger.items import DayLines, NamedTotal, UnbilledItem
 from ledger.store import migrate as runner
 from ledger.store import roles
-from ledger.store.append import decode_item
 from ledger.store.faults import MigrationChanged, WrongRegion
 from ledger.store.migrate import Migration, RegionRow, check_region, migrate, migrations, pending
 from ledger.store.roles import ROLES
@@ -142,36 +139,3 @@ def test_the_runners_lock_is_needed(
     url = server.owner_url(empty_database)
     results = at_once(*[lambda: migrate(url, region=US)] * 4)
     assert any(isinstance(result, Exception) for result in results)
-
-
-def test_day_totals_of_before_are_kept(server: EmbeddedServer, empty_database: str) -> None:
-    """Unbilled lines stored as objects, by older releases, become the same totals as arrays."""
-    url = server.owner_url(empty_database)
-    migrate(url, region=US)
-    (step,) = (one for one in migrations("ledger.store.migrations") if "day_totals" in one.name)
-    with psycopg.connect(url) as connection:
-        connection.execute(_INSERT, [_BEFORE])
-        connection.execute(_INSERT.replace("2020-07-31", "2020-08-31"), [_EMPTY_BEFORE])
-        connection.execute(step.sql.encode())
-        rows = connection.execute("SELECT state FROM ledger.item ORDER BY id").fetchall()
-    month, empty = (decode_item("unbilled", state) for (state,) in rows)
-    assert isinstance(month, UnbilledItem)
-    assert (
-        DayLines(
-            date(2020, 7, 1), 3, 700, 20, 56,
-            (NamedTotal("fees", 200), NamedTotal("usage", 500)), (NamedTotal("VAT", 56),),
-        ),
-        DayLines(date(2020, 7, 9), 1, 5, 0, 0, (NamedTotal("usage", 5),)),
-    ) == month.days  # fmt: skip  # a day as it is stored
-    assert UnbilledItem(id="2020-08-31", seq=4) == empty
-
-
-_INSERT = """INSERT INTO ledger.item (lane, account_id, kind, id, seq, version, state)
-    VALUES (0, gen_random_uuid(), 'unbilled', '2020-07-31', 2, 5, %s)"""
-_BEFORE = b"""{"id":"2020-07-31","seq":2,"days":[
-    {"on":"2020-07-01","lines":{"count":3,"charges_minor":700,"credits_minor":20,"tax_minor":56,
-        "categories":[{"category":"fees","amount_minor":200},{"category":"usage","amount_minor":500}],
-        "taxes":[{"name":"VAT","amount_minor":56}]}},
-    {"on":"2020-07-09","lines":{"count":1,"charges_minor":5,"credits_minor":0,"tax_minor":0,
-        "categories":[{"category":"usage","amount_minor":5}]}}]}"""
-_EMPTY_BEFORE = b'{"id":"2020-08-31","seq":4}'
