@@ -48,6 +48,7 @@ def compare(what: Compared, together: int, told: Callable[[int], None]) -> tuple
     So many threads compare, each some lanes at once.
     """
     parts = [range(n, min(n + LANES_AT_ONCE, LANES)) for n in range(0, LANES, LANES_AT_ONCE)]
+    together = min(together, len(parts))
     idle: SimpleQueue[_Comparing] = SimpleQueue()
 
     def work(lanes: range) -> list[Difference]:

@@ -27,6 +27,8 @@ EVENTS_MAX = 20_000
 """Events a transaction of a rebuild takes: nobody waits for it, and accounts repeat within it."""
 EVENTS_OF_PROCESSES = 50_000
 """Fewer are folded sooner than processes have started."""
+CORES_MAX = 8
+"""Cores that a rebuild uses, however many there are: each takes up to four of the server's sessions."""
 INDEXING = {"maintenance_work_mem": "128MB", "max_parallel_maintenance_workers": "0"}
 """Of each session that makes indexes; there are as many as cores."""
 SWAP_ATTEMPTS_MAX = 100
@@ -135,7 +137,7 @@ class _Rebuild:
         self._connection: Connection = psycopg.connect(owner_url, autocommit=True)
         self._service_url = service_url
         self._following = self._follower_of_next()
-        self._cores = cores()
+        self._cores = min(cores(), CORES_MAX)
 
     def _follower_of_next(self) -> Follower:
         return Follower(self._service_url, self._model, schema=self._next, events_max=EVENTS_MAX)

@@ -28,6 +28,8 @@ from tests.store.databases import Database
 from tests.store.test_processes import is_gone
 
 END_S_MAX = 20.0
+SESSIONS_MAX = 30
+"""Of a hundred that a server has unless it is told otherwise."""
 
 
 @pytest.fixture
@@ -187,6 +189,24 @@ def test_processes_make_the_same_rows(
     assert before == dump(database)
     assert 3 == len(seen)
     assert [] == multiprocessing.active_children()
+
+
+def test_a_rebuild_leaves_sessions_to_others(
+    database: Database, accounts: list[MadeUp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a computer of many cores it does not use up the sessions that the server has for all."""
+    most = dict[str, int]()
+
+    def watch(progress: Progress) -> None:
+        [sessions] = database.rows(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        )
+        most[progress.phase] = max(sessions, most.get(progress.phase, 0))
+
+    monkeypatch.setattr(rebuilding, "cores", lambda: 64)
+    rebuild(database.owner_url, database.service_url, RECEIVABLES, progress=watch)
+    assert most.keys() == {"filling", "indexing", "comparing", "swapping"}
+    assert max(most.values()) <= SESSIONS_MAX, most
 
 
 def test_a_killed_worker_leaves_the_live_views(
