@@ -7,7 +7,7 @@ A rebuild that is killed leaves the live model as it was; the next one clears wh
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, NamedTuple, cast
 
 import psycopg
@@ -155,7 +155,14 @@ class _Rebuild:
         self._connection.execute(creation(self._model, self._next).encode())
 
     def discard(self) -> None:
-        """The new model's tables are gone."""
+        """The new model's tables are gone.
+
+        A worker that outlives its rebuild for a moment may hold some and wait for others.
+        """
+        for _ in range(DROP_ATTEMPTS_MAX):
+            with suppress(errors.DeadlockDetected):
+                self._drop(self._next)
+                return
         self._drop(self._next)
 
     def fill(self) -> int:

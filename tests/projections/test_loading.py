@@ -8,16 +8,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
+import psycopg
 import pytest
+from psycopg.errors import DeadlockDetected
 
 from ledger.processes import WorkerFailed
 from ledger.store.committer import Ledger
 from projections import loading
 from projections import rebuild as rebuilding
 from projections.follower import Follower
-from projections.model import Connection
+from projections.model import Connection, creation
 from projections.rebuild import Progress, Rebuilt, rebuild
 from projections.receivables import RECEIVABLES
 from projections.receivables.account_rows import DailyRow
@@ -225,6 +228,32 @@ def test_a_killed_worker_leaves_the_live_views(
     assert [] == multiprocessing.active_children()
     assert before == dump(database)
     assert () == again(database).differences
+    assert before == dump(database)
+    assert ["receivables"] == schemas(database)
+
+
+def test_a_worker_that_outlives_its_rebuild_stops_no_other(
+    database: Database, accounts: list[MadeUp]
+) -> None:
+    """The next rebuild clears what a killed one left, also where a worker still writes to it and
+    each waits for a table that the other has."""
+    before, left = dump(database), creation(RECEIVABLES, "receivables_next")
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation IS NOT NULL"
+    database.run(left)
+    with (
+        psycopg.connect(database.owner_url, autocommit=True) as worker,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        with suppress(DeadlockDetected), worker.transaction():
+            worker.execute("LOCK receivables_next.movement IN ROW EXCLUSIVE MODE")
+            running = pool.submit(again, database)
+            deadline = time.monotonic() + END_S_MAX
+            while database.rows(waiting) == [0]:
+                assert time.monotonic() < deadline, "nothing waits for the worker"
+                time.sleep(0.01)
+            for table in RECEIVABLES.tables:
+                worker.execute(f"LOCK receivables_next.{table} IN ROW EXCLUSIVE MODE".encode())
+        assert ((), ()) == running.result(END_S_MAX)[1:]
     assert before == dump(database)
     assert ["receivables"] == schemas(database)
 
