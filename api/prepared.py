@@ -5,7 +5,7 @@ left out is what is not needed here: parameters come packed, and nobody else use
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -14,8 +14,6 @@ from psycopg.adapt import Transformer
 from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.rows import TupleRow
-
-LOOK_AGAIN_S = 0.1
 
 
 class Prepared:
@@ -48,64 +46,69 @@ class Prepared:
 
 
 class _Exchange:
-    """What was sent on a connection, until the last of the answer is there."""
+    """What was sent on a connection, until the last of the answer is there.
+
+    libpq closes the socket of a lost connection at once, and the next one opened may have its
+    number: so nobody listens to it while libpq is at work. Listening anew each time hears what
+    uvloop (0.23) says but once to who listens on: that the other end is gone.
+    """
 
     def __init__(self, pgconn: PGconn) -> None:
         self._pgconn = pgconn
         self._loop = asyncio.get_running_loop()
-        self._answer: asyncio.Future[PGresult] = self._loop.create_future()
+        self._answer: asyncio.Future[PGresult | None] = self._loop.create_future()
         self._first: PGresult | None = None
-        self._looks_again = False
+        self._is_sent = False
+        self._listening_at: int | None = None
 
     async def end(self) -> PGresult:
         """The first result, the only one of a statement; raises psycopg.Error."""
         try:
-            return await self._sent()
+            self._go_on(self._send)
+            found = await self._answer
+            assert found is not None
+            return found
         except BaseException:
+            self._rest()
             self._pgconn.finish()  # nothing else can be asked before this is read
             raise
 
-    async def _sent(self) -> PGresult:
-        socket = self._pgconn.socket
-        self._loop.add_reader(socket, self._look)
-        try:
-            if self._pgconn.flush():
-                self._loop.add_writer(socket, self._send_on)
-            return await self._answer
-        finally:
-            self._loop.remove_reader(socket)
-            self._loop.remove_writer(socket)
-
-    def _look(self) -> None:
-        """Takes what has come."""
+    def _go_on(self, step: Callable[[], None]) -> None:
+        """Does something, and then listens for what is to be done next."""
+        self._rest()
         if self._answer.done():
             return
         try:
-            self._pgconn.consume_input()
-            while not self._pgconn.is_busy():
-                result = self._pgconn.get_result()
-                if result is None:
-                    assert self._first is not None
-                    self._answer.set_result(self._first)
-                    return
-                self._first = self._first or result
+            step()
+            if not self._answer.done():
+                self._listen()
         except psycopg.Error as fault:
             self._answer.set_exception(fault)
-        else:
-            # uvloop (0.23) says nothing more of a socket whose other end is gone, not even that.
-            if not self._looks_again:
-                self._looks_again = True
-                self._loop.call_later(LOOK_AGAIN_S, self._look_again)
 
-    def _look_again(self) -> None:
-        self._looks_again = False
-        self._look()
+    def _send(self) -> None:
+        """Sends what fits the socket."""
+        self._is_sent = not self._pgconn.flush()
 
-    def _send_on(self) -> None:
-        """Sends more of what did not fit the socket at once."""
-        try:
-            if not self._pgconn.flush():
-                self._loop.remove_writer(self._pgconn.socket)
-        except psycopg.Error as fault:
-            if not self._answer.done():
-                self._answer.set_exception(fault)
+    def _take(self) -> None:
+        """Takes what has come."""
+        self._pgconn.consume_input()
+        while not self._pgconn.is_busy():
+            result = self._pgconn.get_result()
+            if result is None:
+                self._answer.set_result(self._first)
+                return
+            self._first = self._first or result
+
+    def _listen(self) -> None:
+        self._listening_at = socket = self._pgconn.socket
+        self._loop.add_reader(socket, self._go_on, self._take)
+        if not self._is_sent:
+            self._loop.add_writer(socket, self._go_on, self._send)
+
+    def _rest(self) -> None:
+        """Nobody listens."""
+        if self._listening_at is not None:
+            self._loop.remove_reader(self._listening_at)
+            if not self._is_sent:
+                self._loop.remove_writer(self._listening_at)
+            self._listening_at = None

@@ -1,18 +1,24 @@
 """Statements asked past psycopg's cursors: the same answers, and the same faults."""
 
 import asyncio
+import os
+import socket
 import struct
 from collections.abc import Callable, Coroutine
-from typing import Any
+from contextlib import closing
+from dataclasses import replace
+from typing import Any, cast
 
 import psycopg
 import pytest
 import uvloop
 
 from api.database import DatabaseUnavailable, Line, TooSlow
+from api.prepared import _Exchange
 from api.wiring import Database
 from ledger.store.roles import READER
 from tests.api.serving import eventually
+from tests.faults.proxying import AilingProxy
 
 ECHO = b"SELECT $1::text, length($1::text), NULL::int"
 BIG = 8 * 1024 * 1024
@@ -74,6 +80,69 @@ def test_a_lost_connection_is_mended_once(us: Database, loop: Callable[[], Any])
 
     with beside:
         assert 1 == on_a_line(us, ask, loop)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_connection_that_is_reset_is_mended_once(us: Database, loop: Callable[[], Any]) -> None:
+    """Its end is a fault of the socket, before a byte of the answer: the question is put once more."""
+    port = int(psycopg.conninfo.conninfo_to_dict(us.service_url)["port"] or 0)
+    beside = psycopg.connect(us.service_url, autocommit=True)
+
+    def is_asked() -> bool:
+        asleep = b"SELECT FROM pg_stat_activity WHERE datname = current_database()"
+        found = beside.execute(asleep + b" AND query LIKE 'SELECT pg_sleep(%' AND state = 'active'")
+        return found.rowcount == 1
+
+    with beside, closing(AilingProxy(us.service_url, lambda: port, 0)) as proxy:
+
+        async def ask(line: Line) -> int:
+            asking = asyncio.ensure_future(line.quickly(SLEEP, [struct.pack(">d", 0.5)]))
+            await asyncio.to_thread(eventually, is_asked)
+            for writer in proxy._writers:
+                at_once = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, at_once
+                )
+            proxy.reset()
+            return len(await asyncio.wait_for(asking, 5.0))
+
+        assert 1 == on_a_line(replace(us, service_url=proxy.url), ask, loop)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_who_gets_the_number_of_a_lost_connection_is_heard(loop: Callable[[], Any]) -> None:
+    """libpq closes the socket of a connection that it finds lost, and the next one opened in the
+    process, perhaps a caller's, has its number the moment after."""
+
+    async def ask() -> None:
+        lost, server = socket.socketpair()
+        next, caller = socket.socketpair()
+        heard = asyncio.Event()
+
+        class Lost:
+            socket = lost.detach()
+
+            def flush(self) -> int:
+                return 0
+
+            def consume_input(self) -> None:
+                os.dup2(next.fileno(), self.socket)
+                asyncio.get_running_loop().add_reader(self.socket, heard.set)
+                raise psycopg.OperationalError("gone")
+
+            def finish(self) -> None: ...
+
+        with next, caller:
+            server.close()
+            with pytest.raises(psycopg.OperationalError):
+                await _Exchange(cast(Any, Lost())).end()
+            caller.send(b"x")
+            await asyncio.wait_for(heard.wait(), 5.0)
+            asyncio.get_running_loop().remove_reader(Lost.socket)
+            os.close(Lost.socket)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(ask())
 
 
 def test_faults_are_told_as_of_any_statement(us: Database) -> None:
