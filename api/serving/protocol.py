@@ -121,7 +121,7 @@ class BoundedProtocol(HttpToolsProtocol):
         assert not cycle.response_started
         if cycle.disconnected:
             return
-        lines = [b"%b: %b\r\n" % header for header in reply.headers]
+        lines = [b"%b: %b\r\n" % header for header in (*cycle.default_headers, *reply.headers)]
         if not cycle.keep_alive:  # the caller wants it so, or the service ends
             lines.append(b"connection: close\r\n")
         body = b"" if cycle.scope["method"] == "HEAD" else reply.body

@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -55,9 +55,21 @@ def port() -> Iterator[int]:
         await asyncio.sleep(0.01)
         await reply(b"slowly:" + scope["raw_path"][1:])(scope, receive, send)
 
+    with running(Edge(app, Quickly())) as found:
+        yield found
+
+
+@contextmanager
+def running(app: Edge) -> Iterator[int]:
+    """A server in this process: its port."""
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        Edge(app, Quickly()), http=BoundedProtocol, ws="none", lifespan="off", log_config=None
+        app,
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        server_header=False,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -96,6 +108,18 @@ def test_what_cannot_be_answered_quickly_goes_the_way_of_every_other(
 ) -> None:
     """Whether it has no quick reply or one that fails: the application answers it, and the next."""
     assert [b"slowly:" + name, b"quick"] == bodies(port, GET % name, LAST % b"quick")
+
+
+def test_a_quick_answer_has_the_headers_of_any_other(port: int) -> None:
+    """Also those that the server gives: an answer is dated (RFC 9110, 6.6.1)."""
+    named = []
+    for name in (b"quick", b"unsaid", b"slow"):
+        with closing(socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S)) as line:
+            line.sendall(LAST % name)
+            head = line.recv(65_536).partition(b"\r\n\r\n")[0]
+        named.append({field.partition(b":")[0] for field in head.split(b"\r\n")[1:]})
+    whole = {b"date", b"content-length", b"correlation-id", b"connection"}
+    assert [whole] * 3 == named
 
 
 def test_a_head_that_is_refused_is_refused(port: int) -> None:
