@@ -33,6 +33,8 @@ CORRELATION_HEADER = b"correlation-id"
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 RETRY_AFTER_S = 1
 SIGN_IN = "/v1/sign-in"
+STARTED = "started"
+"""In a scope: when the request came, which has been waiting for an answer since."""
 
 EXPECTED = (
     Problem,
@@ -85,6 +87,8 @@ class Edge:
                 scope["template"] = quick.template
                 correlation_id = scope["correlation_id"] = _correlation_id(scope)
                 reply.headers.append((CORRELATION_HEADER, correlation_id.encode()))
+            else:
+                scope[STARTED] = started
             give(reply)
             if reply is not None:
                 _tell(scope, reply.status, time.perf_counter() - started)
@@ -110,7 +114,7 @@ class Edge:
             return
         correlation_id = scope["correlation_id"] = _correlation_id(scope)
         marked = (CORRELATION_HEADER, correlation_id.encode())
-        started = time.perf_counter()
+        started = scope.pop(STARTED, None) or time.perf_counter()
         status, complete = 0, False
 
         async def send_marked(message: Message) -> None:

@@ -41,6 +41,8 @@ _PARAMETERS_MAX = 16
 # Nobody's: a number that no account can have is asked about all the same, so that whoever is not
 # signed in learns nothing from it.
 _NO_ACCOUNT = UUID(int=0)
+_ANSWERED = "summary_answered"
+"""In a scope: the answer to what the request asks, where it was one to be told in the ordinary way."""
 _NO_STORE = (b"cache-control", b"private, no-cache")
 _JSON = (b"content-type", b"application/json")
 _BEFORE, _AFTER = PATH.split("{account_number}")
@@ -102,7 +104,7 @@ class SummaryEndpoint:
             asked = _as_of(asked, scope["query_string"], wanted[0] if wanted else None)
         except (Problem, PositionUnknown) as found:
             fault, wanted = found, None  # told at once, but only to who may read the account
-        row = await _read(reader, asked, wanted)
+        row = await _read(reader, asked, wanted, scope.pop(_ANSWERED, None))
         if fault is not None:
             raise fault
         reply = _reply(given.get(b"if-none-match"), row, reader, asked.lane)
@@ -127,10 +129,10 @@ class SummaryEndpoint:
         if_none_match = given.get(b"if-none-match")
 
         def reply() -> Reply | None:
-            row = None if answer.exception() else answer.result()
-            if row is None or row.verdict != "allowed":
+            if answer.exception() is not None or answer.result().verdict != "allowed":
+                scope[_ANSWERED] = answer
                 return None
-            return _reply(if_none_match, row, reader, lane)
+            return _reply(if_none_match, answer.result(), reader, lane)
 
         return Quick(PATH, answer, reply)
 
@@ -151,12 +153,21 @@ def _place(region: str, number: str) -> tuple[int, UUID]:
     return lane_of(id), id
 
 
-async def _read(reader: SummaryReader, asked: Asked, wanted: tuple[int, int] | None) -> Row:
-    """The row, once the views have reached what is wanted; raises the Problem or Refusal else."""
+async def _read(
+    reader: SummaryReader,
+    asked: Asked,
+    wanted: tuple[int, int] | None,
+    answered: "asyncio.Future[Row] | None",
+) -> Row:
+    """The row, once the views have reached what is wanted; raises the Problem or Refusal else.
+
+    `answered` is the answer if the same was asked for this request before.
+    """
     deadline = time.monotonic() + BEHIND_S_MAX
     waited = False
     while True:
-        row = await reader.read(asked)
+        row = await (answered or reader.read(asked))
+        answered = None
         has_reached = _has_reached(row, asked, wanted)
         match row.verdict:
             case "unauthenticated":

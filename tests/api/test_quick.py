@@ -7,16 +7,22 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from api import logs
+from api.app import Shortcut
+from api.database import TooSlow
 from api.edge import Edge
 from api.quick import Quick, Reply
+from api.routes.summary import SummaryEndpoint, summary_route
 from api.serving.protocol import BoundedProtocol
+from tests.api.books import TOKENS
+from tests.api.conftest import REGIONS
 from tests.api.serving import WAIT_LIMIT_S, eventually
 
 GET = b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -148,6 +154,59 @@ def test_nothing_is_sent_to_who_has_gone(port: int) -> None:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         line.sendall(GET % b"quick")
     assert [b"quick"] == bodies(port, LAST % b"quick")
+
+
+class Asked:
+    """A region whose database answers all alike after a moment, and how often it was asked."""
+
+    region = REGIONS[0]
+    TAKES_S = 0.05
+
+    def __init__(self, answer: object) -> None:
+        self.answer, self.times = answer, 0
+
+    def read(self, _: object) -> "asyncio.Future[Any]":
+        self.times += 1
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        tell = future.set_exception if isinstance(self.answer, Exception) else future.set_result
+        loop.call_later(self.TAKES_S, tell, self.answer)
+        return future
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (TooSlow(), (503, "overloaded")),
+        (SimpleNamespace(verdict="unauthenticated"), (401, "unauthenticated")),
+        (SimpleNamespace(verdict="password_due"), (403, "password_change_required")),
+    ],
+)
+def test_a_summary_that_is_not_given_is_asked_for_once(
+    answer: object, told: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that is too slow is not made slower: its refusal is told as it is, with the time it
+    took."""
+    lines: list[dict[str, Any]] = []
+    monkeypatch.setattr(logs, "request", lambda **fields: lines.append(fields))
+    reader = Asked(answer)
+    endpoint = SummaryEndpoint({"us": cast(Any, reader)})
+
+    async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError(scope)
+
+    head = (
+        f"GET /v1/accounts/A-1/summary HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKENS['us']}"
+    )
+    with (
+        running(Edge(Shortcut([summary_route(endpoint)], nothing), endpoint)) as port,
+        closing(socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S)) as line,
+    ):
+        line.sendall(head.encode() + b"\r\nConnection: close\r\n\r\n")
+        status = int(line.recv(65_536)[9:12])
+        eventually(lambda: bool(lines))
+    assert (told, 1) == ((status, lines[0]["problem"]), reader.times)
+    assert lines[0]["ms"] >= 1000 * reader.TAKES_S
 
 
 @pytest.mark.parametrize("name", [b"quick", b"unsaid", b"slow"])
