@@ -10,7 +10,9 @@ from api.problems import Problem
 
 BATCH_MAX = 128
 BESIDE_MIN = 12
-"""Questions that are worth a call beside one under way; fewer wait for its end."""
+"""Questions that are worth a call beside one under way; fewer wait for its end, but not for long."""
+BESIDE_S = 0.05
+"""That long: the call under way may be held up, or on a line that is dead."""
 WAITING_MAX = 4_096
 """Questions that may wait for a line: past that, whoever asks is better told to come back."""
 RETRY_AFTER_S = 1
@@ -35,6 +37,7 @@ class Gathering(Generic[Q, A]):
         self._since: list[float] = []
         """When those that wait asked, by the event loop's clock."""
         self._due = False
+        self._later: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def ask(self, question: Q) -> "asyncio.Future[A]":
@@ -73,10 +76,19 @@ class Gathering(Generic[Q, A]):
             task = asyncio.ensure_future(self._answer(self._idle.pop(), batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        if self._waiting and self._idle and self._later is None:
+            loop = asyncio.get_running_loop()
+            self._later = loop.call_later(BESIDE_S, self._start_later)
+
+    def _start_later(self) -> None:
+        self._later = None
+        self._start()
 
     def _is_worth_a_call(self) -> bool:
         """A call beside another that is under way costs as much as several questions do."""
-        return len(self._idle) == len(self._lines) or len(self._waiting) >= BESIDE_MIN
+        if len(self._idle) == len(self._lines) or len(self._waiting) >= BESIDE_MIN:
+            return True
+        return asyncio.get_running_loop().time() - self._since[0] >= BESIDE_S
 
     def _refuse_late(self) -> None:
         """Tells who has waited too long; they asked first."""

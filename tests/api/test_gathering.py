@@ -66,8 +66,9 @@ def test_who_has_waited_too_long_waits_no_longer(monkeypatch: pytest.MonkeyPatch
     assert [BATCH_MAX] == tried
 
 
-def test_a_second_call_is_made_for_many_alone() -> None:
+def test_a_second_call_is_made_for_many_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """While one call is under way a few questions wait for its end, and enough of them do not."""
+    monkeypatch.setattr(gathering_module, "BESIDE_S", 60.0)
     asked: list[int] = []
     end = asyncio.Event()
 
@@ -96,3 +97,27 @@ def test_a_second_call_is_made_for_many_alone() -> None:
 
     asyncio.run(ask_all())
     assert [1, BESIDE_MIN, 2] == asked
+
+
+def test_nobody_waits_for_a_line_that_is_dead() -> None:
+    """One call does not end; a single question that comes after it is answered over the other line."""
+    calls: list[list[int]] = []
+    end = asyncio.Event()
+
+    async def answers(line: Line, batch: list[int]) -> list[int]:
+        calls.append(batch)
+        if batch == [1]:
+            await end.wait()
+        return batch
+
+    async def ask_all() -> list[int]:
+        gathering = Gathering([cast(Line, object()), cast(Line, object())], answers)
+        held_up = gathering.ask(1)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert 2 == await asyncio.wait_for(gathering.ask(2), 10.0)
+        end.set()
+        return [await held_up, await gathering.ask(3)]
+
+    assert [1, 3] == asyncio.run(ask_all())
+    assert [[1], [2], [3]] == calls
