@@ -64,8 +64,8 @@ class Edge:
         self._quick = quick
         self._turning_away = turning_away
 
-    def take(self, scope: Scope, give: Given) -> bool:
-        """Whether the reply to a request is given now or later, logged and counted like any other's.
+    def take(self, scope: Scope, give: Given, under_way: set[Any]) -> bool:
+        """As Take: the reply to a request is given now or later, logged and counted like any other's.
 
         None is given in its place when the request is to go the way of every other after all.
         """
@@ -78,7 +78,8 @@ class Edge:
         if quick is None:
             return False
 
-        def answered(_: "asyncio.Future[Any]") -> None:
+        def answered(done: "asyncio.Future[Any]") -> None:
+            under_way.discard(done)
             try:
                 reply = quick.reply()
             except Exception:  # noqa: BLE001 # met again on the way of every other, which tells it
@@ -93,6 +94,7 @@ class Edge:
             if reply is not None:
                 _tell(scope, reply.status, time.perf_counter() - started)
 
+        under_way.add(quick.answer)
         quick.answer.add_done_callback(answered)
         return True
 

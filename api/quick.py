@@ -55,5 +55,6 @@ class QuickRoute(Protocol):
 
 Given = Callable[[Reply | None], None]
 """Takes a reply, or None when the request is to go the way of every other."""
-Take = Callable[[Any, Given], bool]
-"""Whether a request, by its scope, is one whose reply will be given."""
+Take = Callable[[Any, Given, set[Any]], bool]
+"""Whether a request, by its scope, is one whose reply is given now or later. What is waited for is in
+the set meanwhile: it may be cancelled, as tasks are, when the service ends and has waited long enough."""

@@ -129,7 +129,8 @@ class SummaryEndpoint:
         if_none_match = given.get(b"if-none-match")
 
         def reply() -> Reply | None:
-            if answer.exception() is not None or answer.result().verdict != "allowed":
+            failed = answer.cancelled() or answer.exception() is not None
+            if failed or answer.result().verdict != "allowed":
                 scope[_ANSWERED] = answer
                 return None
             return _reply(if_none_match, answer.result(), reader, lane)

@@ -103,7 +103,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
 
         give = partial(self._give, cycle, app)
-        if not take(cycle.scope, give):
+        if not take(cycle.scope, give, self.tasks):  # which the server cancels at its end
             give(None)
 
     def _give(

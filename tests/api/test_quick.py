@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 import uvicorn
@@ -28,6 +28,10 @@ from tests.api.serving import WAIT_LIMIT_S, eventually
 GET = b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET /%b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 TEMPLATE = "/{name}"
+SUMMARY = (
+    b"GET /v1/accounts/A-1/summary HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    b"Authorization: Bearer %b\r\n\r\n" % TOKENS["us"].encode()
+)
 
 
 def reply(body: bytes) -> Reply:
@@ -66,16 +70,17 @@ def port() -> Iterator[int]:
 
 
 @contextmanager
-def running(app: Edge) -> Iterator[int]:
-    """A server in this process: its port."""
+def running(app: Edge, lifespan: Literal["on", "off"] = "off") -> Iterator[int]:
+    """A server in this process, which has little patience at its end: its port."""
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,
         http=BoundedProtocol,
         ws="none",
-        lifespan="off",
+        lifespan=lifespan,
         log_config=None,
         server_header=False,
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -157,7 +162,8 @@ def test_nothing_is_sent_to_who_has_gone(port: int) -> None:
 
 
 class Asked:
-    """A region whose database answers all alike after a moment, and how often it was asked."""
+    """A region whose database answers all alike after a moment, None for never, and how often it was
+    asked."""
 
     region = REGIONS[0]
     TAKES_S = 0.05
@@ -170,8 +176,25 @@ class Asked:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         tell = future.set_exception if isinstance(self.answer, Exception) else future.set_result
-        loop.call_later(self.TAKES_S, tell, self.answer)
+        if self.answer is not None:
+            loop.call_later(self.TAKES_S, tell, self.answer)
         return future
+
+
+def summaries(reader: Asked) -> Edge:
+    """The application of that region's summaries, which takes a few turns to close."""
+    endpoint = SummaryEndpoint({"us": cast(Any, reader)})
+
+    async def rest(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "lifespan", scope
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return Edge(Shortcut([summary_route(endpoint)], rest), endpoint)
 
 
 @pytest.mark.parametrize(
@@ -190,23 +213,29 @@ def test_a_summary_that_is_not_given_is_asked_for_once(
     lines: list[dict[str, Any]] = []
     monkeypatch.setattr(logs, "request", lambda **fields: lines.append(fields))
     reader = Asked(answer)
-    endpoint = SummaryEndpoint({"us": cast(Any, reader)})
-
-    async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
-        raise AssertionError(scope)
-
-    head = (
-        f"GET /v1/accounts/A-1/summary HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKENS['us']}"
-    )
     with (
-        running(Edge(Shortcut([summary_route(endpoint)], nothing), endpoint)) as port,
+        running(summaries(reader)) as port,
         closing(socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S)) as line,
     ):
-        line.sendall(head.encode() + b"\r\nConnection: close\r\n\r\n")
+        line.sendall(SUMMARY)
         status = int(line.recv(65_536)[9:12])
         eventually(lambda: bool(lines))
     assert (told, 1) == ((status, lines[0]["problem"]), reader.times)
     assert lines[0]["ms"] >= 1000 * reader.TAKES_S
+
+
+def test_who_waits_for_a_summary_when_the_service_ends_is_told_to_try_again() -> None:
+    """The database does not answer, and the server waits no longer: 503, as for any other request."""
+    reader = Asked(None)
+    with closing(socket.socket()) as line:
+        line.settimeout(WAIT_LIMIT_S)
+        with running(summaries(reader), "on") as port:
+            line.connect(("127.0.0.1", port))
+            line.sendall(SUMMARY)
+            eventually(lambda: reader.times == 1)
+        told = line.recv(65_536)
+    assert told.startswith(b"HTTP/1.1 503 "), told
+    assert b'"code":"database_unavailable"' in told
 
 
 @pytest.mark.parametrize("name", [b"quick", b"unsaid", b"slow"])
