@@ -20,6 +20,13 @@ WAITING_MAX = 1_024
 WAIT_S = 5.0
 """For a line of a pool: past that whoever asked would rather know."""
 
+_BROKEN = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.InvalidSqlStatementName,  # its session forgot what was prepared, or is another one
+)
+"""What a connection is not to be used after."""
+
 Given = Mapping[str, Any] | Sequence[Any]
 Connection = psycopg.AsyncConnection[TupleRow]
 T = TypeVar("T")
@@ -127,7 +134,7 @@ class Line:
                     return await run(await self._opened())
                 except errors.QueryCanceled as fault:
                     raise TooSlow from fault
-                except (psycopg.OperationalError, psycopg.InterfaceError) as fault:
+                except _BROKEN as fault:
                     await self._drop()
                     if attempt == ATTEMPTS_MAX:
                         raise DatabaseUnavailable from fault

@@ -145,6 +145,18 @@ def test_who_gets_the_number_of_a_lost_connection_is_heard(loop: Callable[[], An
         runner.run(ask())
 
 
+def test_a_session_that_has_forgotten_is_left(us: Database) -> None:
+    """As behind a pooler, what was prepared is there no more: it is asked on a fresh connection."""
+
+    async def ask(line: Line) -> object:
+        await line.quickly(ECHO, [b"a"])
+        assert line._connection is not None
+        await line._connection.execute(b"DISCARD ALL")
+        return await line.quickly(ECHO, [b"b"])
+
+    assert [("b", 1, None)] == on_a_line(us, ask, uvloop.new_event_loop)
+
+
 def test_faults_are_told_as_of_any_statement(us: Database) -> None:
     """A statement that takes too long is broken off, one that is wrong is wrong, and then all is well."""
 
