@@ -76,6 +76,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._unset_keepalive_if_required()  # what came before in the same piece may be answered
         self._in_head, self._head_bytes = True, 0
 
     def on_headers_complete(self) -> None:
@@ -131,7 +132,10 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle.message_event.set()
         if not cycle.keep_alive:
             self.transport.close()
-        cycle.on_response()
+        if self.pipeline:  # which goes on apart: what is next may be answered at once, and so on
+            self.loop.call_soon(cycle.on_response)
+        else:
+            cycle.on_response()
 
     def _bound(self, more_of_head: int) -> None:
         """Sees that what has begun ends in time, and is not too large."""

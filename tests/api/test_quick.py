@@ -18,15 +18,18 @@ from api import logs
 from api.app import Shortcut
 from api.database import TooSlow
 from api.edge import Edge
+from api.problems import Problem
 from api.quick import Quick, Reply
 from api.routes.summary import SummaryEndpoint, summary_route
 from api.serving.protocol import BoundedProtocol
+from api.turning_away import Away, TurningAway
 from tests.api.books import TOKENS
 from tests.api.conftest import REGIONS
 from tests.api.serving import WAIT_LIMIT_S, eventually
 
 GET = b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET /%b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+POST = b"POST /x HTTP/1.1\r\nHost: x\r\n\r\n"
 TEMPLATE = "/{name}"
 SUMMARY = (
     b"GET /v1/accounts/A-1/summary HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
@@ -70,7 +73,9 @@ def port() -> Iterator[int]:
 
 
 @contextmanager
-def running(app: Edge, lifespan: Literal["on", "off"] = "off") -> Iterator[int]:
+def running(
+    app: Edge, lifespan: Literal["on", "off"] = "off", keep_alive_s: int = 5
+) -> Iterator[int]:
     """A server in this process, which has little patience at its end: its port."""
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
@@ -81,6 +86,7 @@ def running(app: Edge, lifespan: Literal["on", "off"] = "off") -> Iterator[int]:
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=1,
+        timeout_keep_alive=keep_alive_s,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -250,3 +256,44 @@ def test_a_request_leaves_nothing_to_the_collector(port: int, name: bytes) -> No
         assert gc.collect() < 200  # some of the connection's, and of what reads it here
     finally:
         gc.enable()
+
+
+class Busy:
+    """Turns commands away."""
+
+    def away(self, scope: Scope) -> Away | None:
+        is_command = scope["method"] == "POST"
+        return Away(TEMPLATE, Problem("overloaded", "later")) if is_command else None
+
+
+def statuses(port: int, *requests: bytes) -> list[bytes]:
+    """What comes back until the server closes, the status of each."""
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S)) as line:
+        line.sendall(b"".join(requests))
+        received = b""
+        while more := line.recv(65_536):
+            received += more
+    return re.findall(rb"HTTP/1.1 (\d+) ", received)
+
+
+def test_any_number_is_turned_away_on_one_connection() -> None:
+    """Commands that are sent at once, behind a request under way, are told to come back one after
+    another, however many there are."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await reply(b"slowly")(scope, receive, send)
+
+    with running(Edge(app, None, cast(TurningAway, Busy()))) as port:
+        told = statuses(port, GET % b"x", *[POST] * 1_000, LAST % b"x")
+    assert [b"200", *[b"503"] * 1_000, b"200"] == told
+
+
+def test_who_is_turned_away_is_kept_for_what_comes_with_it() -> None:
+    """A request in the same piece takes longer than a connection without one is kept."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(1.3)
+        await reply(b"slowly")(scope, receive, send)
+
+    with running(Edge(app, None, cast(TurningAway, Busy())), keep_alive_s=1) as port:
+        assert [b"503", b"200"] == statuses(port, POST, LAST % b"x")
