@@ -69,9 +69,9 @@ class Edge:
 
         None is given in its place when the request is to go the way of every other after all.
         """
-        if scope["method"] != "GET":
+        if scope["method"] not in ("GET", "HEAD"):
             return self._turn_away(scope, give)
-        if self._quick is None or not _is_plain(scope):
+        if self._quick is None or scope["method"] != "GET" or not _is_plain(scope):
             return False
         started = time.perf_counter()
         quick = self._quick.ask(scope)

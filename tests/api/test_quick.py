@@ -187,8 +187,17 @@ class Asked:
         return future
 
 
+class BusyDoor:
+    """A region that takes no more commands."""
+
+    is_busy = True
+
+    def refuse_if_busy(self) -> None:
+        raise Problem("overloaded", "later")
+
+
 def summaries(reader: Asked) -> Edge:
-    """The application of that region's summaries, which takes a few turns to close."""
+    """The application of that region's summaries, which takes a few turns to close; busy as it is."""
     endpoint = SummaryEndpoint({"us": cast(Any, reader)})
 
     async def rest(scope: Scope, receive: Receive, send: Send) -> None:
@@ -200,7 +209,8 @@ def summaries(reader: Asked) -> Edge:
             await asyncio.sleep(0)
         await send({"type": "lifespan.shutdown.complete"})
 
-    return Edge(Shortcut([summary_route(endpoint)], rest), endpoint)
+    shortcut = Shortcut([summary_route(endpoint)], rest)
+    return Edge(shortcut, endpoint, TurningAway(shortcut.route_of, cast(Any, {"us": BusyDoor()})))
 
 
 @pytest.mark.parametrize(
@@ -256,6 +266,13 @@ def test_a_request_leaves_nothing_to_the_collector(port: int, name: bytes) -> No
         assert gc.collect() < 200  # some of the connection's, and of what reads it here
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+def test_what_only_reads_is_not_turned_away(method: bytes) -> None:
+    """Too many commands are under way, and a summary is none of them."""
+    with running(summaries(Asked(SimpleNamespace(verdict="unauthenticated")))) as port:
+        assert [b"401"] == statuses(port, SUMMARY.replace(b"GET", method))
 
 
 class Busy:
