@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.places import Place
+from ledger.processes import cores
 
 LIBRARIES = (
     "billing-ledger",
@@ -27,7 +28,7 @@ def facts(place: Place) -> dict[str, object]:
     """Processor, cores, memory, system, versions, and the database's settings."""
     return {
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "memory_bytes": psutil.virtual_memory().total,
         "system": platform.platform(),
         "python": platform.python_version(),

@@ -1,7 +1,6 @@
 """`close-month 2020-07`: an invoice for every account that is due, safe to run twice."""
 
 import argparse
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -16,6 +15,7 @@ from api.settings import Settings
 from api.wiring import Database
 from ledger.closing import MonthEnd
 from ledger.errors import InvalidPeriod, Refusal
+from ledger.processes import cores
 
 ACTOR = "close-month"
 CATCH_UP_S_MAX = 600.0
@@ -87,8 +87,7 @@ def _close(given: argparse.Namespace, database: Database, screen: Screen) -> Mon
 
 
 def _workers_for(accounts: int) -> int:
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cpus, WORKERS_MAX, accounts // ACCOUNTS_A_WORKER))
+    return max(1, min(cores(), WORKERS_MAX, accounts // ACCOUNTS_A_WORKER))
 
 
 @contextmanager

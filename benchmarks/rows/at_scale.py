@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
 from api.wiring import Database
 from benchmarks.balances import events, stored, viewed
@@ -11,6 +10,7 @@ from benchmarks.bench import Bench, handle
 from benchmarks.disk import bytes_by_schema, upkeep
 from benchmarks.model import Model
 from benchmarks.pairs import alternate, rate, spread
+from benchmarks.peak import Peak
 from benchmarks.results import Found
 from benchmarks.rows.replaying import Replaying
 from benchmarks.told import Charged, accounts, charges, openings, request
@@ -26,7 +26,6 @@ AT_LEAST = 0.75
 CHANGED_SHOWN_MIN = 0.01
 """Changes an event below which a table's upkeep is not worth a line."""
 CATCH_UP_S_MAX = 24 * 3_600.0
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def at_scale(bench: Bench, found: Found) -> None:
@@ -98,13 +97,10 @@ def _upkeep(full: Database, total: int, found: Found) -> None:
 
 
 def _phase(found: Found, name: str, count: int, work: Callable[[], object]) -> None:
-    """Its rate and time; and the most memory that this process, which does the work, had."""
-    if _CLEAR.exists():
-        _CLEAR.write_text("5")  # the high-water mark begins anew (proc(5))
-    _timed(found, name, count, work)
-    if _CLEAR.exists():
-        [line] = [one for one in _STATUS.read_text().splitlines() if one.startswith("VmHWM:")]
-        found.figure(f"{name}: memory", int(line.split()[1]) / 1024, "MiB")
+    """Its rate and time; and the most memory that this process and those it started had together."""
+    with Peak() as peak:
+        _timed(found, name, count, work)
+    found.figure(f"{name}: memory", peak.mib, "MiB")
 
 
 def _timed(found: Found, name: str, count: int, work: Callable[[], object]) -> None:

@@ -1,7 +1,6 @@
 """Closing a month: an invoice for every account, and the views that follow meanwhile."""
 
 import multiprocessing
-import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -15,10 +14,11 @@ from benchmarks.bench import Bench
 from benchmarks.model import Model
 from benchmarks.results import Found
 from benchmarks.told import ACTOR, PERIOD, TODAY, Charged, Told, accounts, openings
+from ledger.processes import cores
 from projections.receivables import RECEIVABLES
 
 ACCOUNTS = 4_000
-RUNNERS = max(1, min(os.cpu_count() or 1, 8))
+RUNNERS = min(cores(), 8)
 LINES = 20
 AT_LEAST = 10_000.0
 VIEWS_TIMES = 2.0

@@ -1,6 +1,5 @@
 """Replay for audit: every event read, checked and folded, and the hash chains alone."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +18,7 @@ from benchmarks.rows.sizes import full_database
 from benchmarks.told import TODAY
 from ledger.events import AccountOpened, Event
 from ledger.history import as_of
+from ledger.processes import cores
 from ledger.store.hashes import first_break_of_lane
 from ledger.store.lanes import LANES
 from ledger.store.log import Log
@@ -34,7 +34,7 @@ class Replaying:
     """A process for each core, each with its share of the lanes; also a context manager."""
 
     def __init__(self, database: Database) -> None:
-        self.processes = min(os.cpu_count() or 1, PROCESSES_MAX)
+        self.processes = min(cores(), PROCESSES_MAX)
         spawning = get_context("spawn")
         all_there = spawning.Barrier(self.processes)
         self._pool = ProcessPoolExecutor(
