@@ -8,6 +8,7 @@ import asyncio
 import gc
 import multiprocessing
 import time
+from collections import deque
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import NamedTuple, Self
@@ -140,7 +141,7 @@ class _Running:
         self.waits_told = 0
         self._next = 0
         self._under_way = 0
-        self._idle: list[_Line] = []
+        self._idle: deque[_Line] = deque()
         self._done = asyncio.Event()
         self._started = self._end = 0.0
 
@@ -153,7 +154,7 @@ class _Running:
         self._started = time.perf_counter()
         self._end = self._started + self.asked.seconds
         if self.asked.per_s:
-            self._idle = lines
+            self._idle.extend(lines)
             loop.call_soon(self._pace, loop)
         else:
             for line in lines:
@@ -201,7 +202,7 @@ class _Running:
         """Sends what is due; while no line is free it waits, and is late."""
         due = (time.perf_counter() - self._started) * self.asked.per_s
         while self._idle and self._next <= due and not self._is_over():
-            self._send(self._idle.pop())
+            self._send(self._idle.popleft())  # in turn: none rests until it is closed
         if not self._is_over():
             loop.call_later(0.5 / self.asked.per_s, self._pace, loop)
         elif not self._under_way:
