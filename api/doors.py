@@ -37,7 +37,7 @@ FEED_LINES = 2
 """Of their own: who catches up on years of events does not keep account reads waiting."""
 
 
-COMMANDS_MAX = 128
+COMMANDS_MAX = 96
 """Single commands of a region under way in a process: some tenths of a second of work."""
 RETRY_AFTER_S = 1
 
