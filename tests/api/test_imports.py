@@ -20,7 +20,7 @@ from tests.api.serving import COMMAND, ROOT, WAIT_LIMIT_S, Ran, environment_of, 
 from tests.api.test_cli import US
 
 ACCOUNTS = 100
-CHARGES = 12_000
+CHARGES = 36_000
 OPENING = {
     "company": "Lines Ltd.",
     "country": "USA",
