@@ -3,7 +3,7 @@
 Everything an event allocates or takes back is planned here and written into that event.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from ledger.account import Account
@@ -20,6 +20,9 @@ from ledger.needs import (
     WrittenOffInvoices,
 )
 from ledger.parts import Allocation, Undoing
+
+Target = tuple[str, str, int]
+"""A source, an invoice, and the most of the one to put on the other."""
 
 
 class Plan:
@@ -148,23 +151,45 @@ def taken_back(
 
 
 def needs_for_money(
-    account: Account, known: Known, amount_minor: int, named: tuple[str, ...] = ()
+    account: Account,
+    known: Known,
+    freed: Mapping[str, int],
+    targets: Sequence[Target] = (),
 ) -> Iterator[Query]:
-    """What must be known to put an amount on the invoices named and then on open ones."""
-    for number in named:
+    """What must be known to put what sources get on the targets' invoices, then on open ones.
+
+    `freed` is the amount that each source gets; the targets are those of `record_settled`.
+    """
+    numbers = tuple(sorted({invoice for _, invoice, _ in targets}))
+    for number in numbers:
         yield Named("invoice", number)
-    room = recoverable = undisputed = 0
-    for number in named:
-        invoice = known.items.get(("invoice", number))
-        if isinstance(invoice, InvoiceItem):
-            room += invoice.open_minor + invoice.written_off_minor
-            recoverable += invoice.written_off_minor
-            undisputed += invoice.undisputed_minor
-    rest = max(amount_minor - room, 0)
-    yield OpenInvoices(rest, account.unapplied_minor + rest, tuple(sorted(named)))
+    found = [known.items.get(("invoice", number)) for number in numbers]
+    invoices = {item.id: item for item in found if isinstance(item, InvoiceItem)}
+    rest = sum(freed.values()) - _placed(freed, targets, invoices)
+    yield OpenInvoices(rest, account.unapplied_minor + rest, numbers)
+    undisputed = sum(invoice.undisputed_minor for invoice in invoices.values())
+    recoverable = sum(invoice.written_off_minor for invoice in invoices.values())
     left = rest - (account.undisputed_minor - undisputed)
     if left > 0 and account.live_written_off_minor > recoverable:
         yield WrittenOffInvoices(left + recoverable)
+
+
+def _placed(
+    freed: Mapping[str, int], targets: Iterable[Target], invoices: Mapping[str, InvoiceItem]
+) -> int:
+    """How much of what sources get is certain to go on the targets, as `Plan.pay_named` does it."""
+    left = dict(freed)
+    opened = {number: invoice.open_minor for number, invoice in invoices.items()}
+    written_off = {number: invoice.written_off_minor for number, invoice in invoices.items()}
+    for source, number, amount_minor in targets:
+        rests = [opened, written_off] if source.startswith("payment:") else [opened]
+        rest = min(amount_minor, left.get(source, 0))
+        for room in rests:
+            part = min(rest, room.get(number, 0))
+            rest -= part
+            room[number] = room.get(number, 0) - part
+            left[source] = left.get(source, 0) - part
+    return sum(freed.values()) - sum(left.values())
 
 
 def needs_after_reopening(

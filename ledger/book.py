@@ -10,7 +10,7 @@ from ledger.commands import Request
 from ledger.decider import Decision, decide, evolve, needs
 from ledger.events import Event
 from ledger.items import Item, Ref
-from ledger.needs import Known, answered_from
+from ledger.needs import Known, Named, answered_from
 
 NEEDS_ROUNDS_MAX = 6
 """Rounds of reading a command may take before it is decided."""
@@ -39,7 +39,8 @@ class Book:
             wanted = known.missing(needs(self.account, known, request.command, request.today))
             if not wanted:
                 break
-            for query in wanted:
+            # What is named is read first, as the store does: what it says may narrow the ranges.
+            for query in [query for query in wanted if isinstance(query, Named)] or wanted:
                 known.answer(query, answered_from(self.items, query))
         else:
             raise AssertionError(f"{request.command} needs more than {NEEDS_ROUNDS_MAX} rounds")

@@ -35,9 +35,10 @@ def needs_issue(
     if command.applies_to == "next_invoice":
         yield unbilled_month(account, command.effective_on or today)
         return
-    named = (command.invoice,) if command.invoice else ()
+    source = f"credit:{command.credit_id}"
     total_minor = line_total(command.amount_minor, command.taxes)
-    yield from needs_for_money(account, known, total_minor, named)
+    targets = [(source, command.invoice, total_minor)] if command.invoice else []
+    yield from needs_for_money(account, known, {source: total_minor}, targets)
 
 
 def decide_issue(deciding: Deciding, command: IssueCredit) -> None:

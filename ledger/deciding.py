@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from ledger.account import Account
-from ledger.allocation import Plan, first_uncovered
+from ledger.allocation import Plan, Target, first_uncovered
 from ledger.commands import Command
 from ledger.errors import EffectiveBeforeCause, EffectiveInFuture, IdTaken, ItemUnknown
 from ledger.events import Event, PaymentReturned
@@ -20,8 +20,6 @@ C = TypeVar("C", bound=Command)
 ItemT = TypeVar("ItemT", bound=Item)
 
 Evolve = Callable[[Fold], None]
-Target = tuple[str, str, int]
-"""A source, an invoice, and the most of the one to put on the other."""
 
 
 class Deciding:

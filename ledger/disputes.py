@@ -75,7 +75,9 @@ def needs_resolve(
     flagged_minor = dispute.flagged_minor
     if command.outcome == "upheld":
         yield Named("credit", command.dispute_id)
-        yield from needs_for_money(account, known, flagged_minor, (dispute.invoice,))
+        source = f"credit:{command.dispute_id}"
+        targets = [(source, dispute.invoice, flagged_minor)]
+        yield from needs_for_money(account, known, {source: flagged_minor}, targets)
     yield from needs_after_reopening(account, known, (dispute.invoice,), flagged_minor)
 
 

@@ -61,7 +61,7 @@ def needs_issue(
         days = _days_through((m for m in found if isinstance(m, UnbilledItem)), period_end)
         total_minor = sum([day.total_minor for day in days])
         if total_minor < 0:
-            yield from needs_for_money(account, known, -total_minor)
+            yield from needs_for_money(account, known, {"carried": -total_minor})
         elif account.unapplied_minor:  # else no credit is moved, nor covers what opens
             yield from needs_after_reopening(account, known, (), 0)
             if total_minor:

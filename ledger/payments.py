@@ -47,11 +47,12 @@ def needs_submit(
         yield Named("invoice", command.invoice)
     if command.status == "processed":
         amount_minor = command.amount_minor or account.open_minor
-        named = (command.invoice,) if command.invoice else ()
         invoice = known.items.get(("invoice", command.invoice or ""))
         if command.pay == "invoice" and isinstance(invoice, InvoiceItem):
             amount_minor = invoice.payable_minor
-        yield from needs_for_money(account, known, amount_minor, named)
+        source = f"payment:{command.payment_id}"
+        targets = [(source, command.invoice, amount_minor)] if command.invoice else []
+        yield from needs_for_money(account, known, {source: amount_minor}, targets)
 
 
 def decide_submit(deciding: Deciding, command: SubmitPayment) -> None:
@@ -136,8 +137,8 @@ def needs_process(
     payment = known.items.get(("payment", command.payment_id))
     if isinstance(payment, PaymentItem):
         amount_minor = command.amount_minor or payment.submitted_minor
-        named = (payment.invoice,) if payment.invoice else ()
-        yield from needs_for_money(account, known, amount_minor, named)
+        targets = [(payment.source, payment.invoice, amount_minor)] if payment.invoice else []
+        yield from needs_for_money(account, known, {payment.source: amount_minor}, targets)
 
 
 def decide_process(deciding: Deciding, command: ProcessPayment) -> None:

@@ -6,7 +6,7 @@ from datetime import date
 import msgspec
 
 from ledger.account import Account
-from ledger.allocation import needs_after_reopening, needs_for_money, taken_back
+from ledger.allocation import Target, needs_after_reopening, needs_for_money, taken_back
 from ledger.commands import IssueRefund, ReverseRefund
 from ledger.deciding import Deciding
 from ledger.errors import AlreadyReversed, RefundExceedsPaid, TooManyItems
@@ -164,10 +164,10 @@ def needs_reverse(
     if isinstance(refund, RefundItem):
         for draw in refund.drawn:
             yield Named(*source_ref(draw.source))
-        named = {reopened.invoice for reopened in refund.reopened}
-        for number in sorted(named):
-            yield Named("invoice", number)
-        yield from needs_for_money(account, known, refund.amount_minor, tuple(sorted(named)))
+        freed: dict[str, int] = {}
+        for draw in refund.drawn:
+            freed[draw.source] = freed.get(draw.source, 0) + draw.amount_minor
+        yield from needs_for_money(account, known, freed, _targets(refund))
 
 
 def decide_reverse(deciding: Deciding, command: ReverseRefund) -> None:
@@ -185,8 +185,13 @@ def decide_reverse(deciding: Deciding, command: ReverseRefund) -> None:
             reason=command.reason,
             drawn=refund.drawn,
         ),
-        targets=[(r.source, r.invoice, r.amount_minor) for r in refund.reopened],
+        targets=_targets(refund),
     )
+
+
+def _targets(refund: RefundItem) -> list[Target]:
+    """Where a bounced refund's money goes first: back to what it had been taken from."""
+    return [(r.source, r.invoice, r.amount_minor) for r in refund.reopened]
 
 
 def evolve_reversed(fold: Fold) -> None:

@@ -6,7 +6,7 @@ from datetime import date
 import msgspec
 
 from ledger.account import Account
-from ledger.allocation import needs_after_reopening, needs_for_money, taken_back
+from ledger.allocation import Target, needs_after_reopening, needs_for_money, taken_back
 from ledger.commands import ReinstatePayment, ReturnPayment
 from ledger.deciding import Deciding
 from ledger.errors import PaymentNotReturned, ReturnExceedsProcessed
@@ -118,10 +118,8 @@ def needs_reinstate(
     yield Named("payment", command.payment_id)
     payment = known.items.get(("payment", command.payment_id))
     if isinstance(payment, PaymentItem):
-        named = {*payment.debits, *(taken.source for taken in payment.taken_back)}
-        for number in sorted(named):
-            yield Named("invoice", number)
-        yield from needs_for_money(account, known, payment.returned_minor, tuple(sorted(named)))
+        freed = {payment.source: payment.returned_minor}
+        yield from needs_for_money(account, known, freed, _targets(payment))
 
 
 def decide_reinstate(deciding: Deciding, command: ReinstatePayment) -> None:
@@ -129,8 +127,6 @@ def decide_reinstate(deciding: Deciding, command: ReinstatePayment) -> None:
     if not payment.returned_minor or payment.returned_on is None:
         raise PaymentNotReturned(payment_id=payment.id)
     amount_minor = payment.returned_minor
-    targets = [(payment.source, number, amount_minor) for number in payment.debits]
-    targets += [(payment.source, taken.source, taken.amount_minor) for taken in payment.taken_back]
     returned = ("the payment's return", payment.returned_on)
     deciding.record_settled(
         PaymentReinstated(
@@ -139,9 +135,16 @@ def decide_reinstate(deciding: Deciding, command: ReinstatePayment) -> None:
             amount_minor=amount_minor,
             method=payment.method,
         ),
-        targets=targets,
+        targets=_targets(payment),
         recover=payment.source,
     )
+
+
+def _targets(payment: PaymentItem) -> list[Target]:
+    """Where returned money goes first when it comes back: to what its return left and took back."""
+    source = payment.source
+    debits = [(source, number, payment.returned_minor) for number in payment.debits]
+    return debits + [(source, back.source, back.amount_minor) for back in payment.taken_back]
 
 
 def evolve_reinstated(fold: Fold) -> None:

@@ -3,7 +3,19 @@
 from ledger import commands as c
 from ledger.events import InvoiceIssued
 from ledger.parts import Allocation
-from tests.examples import TODAY, Given, billed, charge, credit, day, dispute, opening, payment
+from tests.examples import (
+    TODAY,
+    Given,
+    billed,
+    charge,
+    credit,
+    day,
+    dispute,
+    opening,
+    payment,
+    refund,
+    returned,
+)
 
 
 def allocated(given: Given, asked: c.Command) -> list[tuple[str, int]]:
@@ -67,3 +79,35 @@ def test_an_allocation_counts_from_source_and_invoice() -> None:
     _, processed = given.ask(payment("P", 50, effective_on=day(7, 1)))
     assert (Allocation("payment:P", "N", 50, TODAY),) == processed.allocations
     assert day(7, 1) == processed.effective_on
+
+
+def test_a_credit_note_on_a_written_off_invoice_goes_on_to_what_is_open() -> None:
+    """A credit takes back no write-off, so an account needs more than the invoice named to be read,
+    and more than the disputed one that is due before."""
+    given = Given(*billed(("N", 50, day(8, 1)), ("M", 30, day(8, 2)), ("L", 40, day(9, 1))))
+    given.ask(dispute("D", "N"))
+    given.ask(c.WriteOffInvoice(write_off_id="W", invoice="L", reason="bad debt"))
+    assert [("M", 30)] == allocated(given, credit("R", 40, "invoice", invoice="L"))
+    assert given.book.account
+    assert 10 == given.book.account.unapplied_minor
+
+
+def part_paid_and_taken_back(undo: c.Command) -> Given:
+    """P paid N and some of M, and was taken back; N was paid since, and M and K are disputed."""
+    bills = (("N", 20, day(8, 1)), ("M", 99, day(8, 2)), ("K", 9, day(8, 3)), ("L", 40, day(9, 1)))
+    given = Given(*billed(*bills), payment("P", 30), undo, payment("Q", 20, invoice="N"))
+    given.ask(dispute("D", "M"))
+    given.ask(dispute("E", "K"))
+    return given
+
+
+def test_money_that_comes_back_goes_on_from_what_it_had_paid() -> None:
+    """Of an invoice that it pays in part only as much as was taken off it, the rest to what is open."""
+    given = part_paid_and_taken_back(returned("P"))
+    assert [("M", 10), ("L", 20)] == allocated(given, c.ReinstatePayment(payment_id="P"))
+
+
+def test_a_bounced_refund_goes_on_from_what_it_had_reopened() -> None:
+    """Likewise."""
+    given = part_paid_and_taken_back(refund("R", 30, payment_id="P"))
+    assert [("M", 10), ("L", 20)] == allocated(given, c.ReverseRefund(refund_id="R"))
