@@ -35,7 +35,8 @@ KEEPING_LINES = 1
 SIGNING_LINES = 1
 FEED_LINES = 2
 """Of their own: who catches up on years of events does not keep account reads waiting."""
-
+BOOKS_LINES = 2
+"""Of their own as well: reads of a whole region take their time."""
 
 COMMANDS_MAX = 96
 """Single commands of a region under way in a process: some tenths of a second of work."""
@@ -72,6 +73,7 @@ class RegionDoor:
         )
         self.signing = LinePool(database.service_url, SIGN_IN, SIGNING_LINES)
         self.cursor_key = CursorKey(self.reading)
+        self.books = LinePool(database.service_url, READER, BOOKS_LINES)
         self.feed = Feed(database.region.code, LinePool(database.service_url, READER, FEED_LINES))
         self.watch = HeadWatch(self.feed, closing)
         self._database = database
@@ -181,6 +183,7 @@ class RegionDoor:
             await asyncio.to_thread(self._ledger.close)
         await self.summaries.close()
         await self.reading.close()
+        await self.books.close()
         await self.entrance.close()
         await self.keeping.close()
         await self.signing.close()

@@ -12,6 +12,7 @@ FORM = 1
 """The form of the string, its first byte: another one would be another number."""
 CHARS_MAX = 1_024
 """Longer than any vector: 64 positions of nine bytes, the region's code and what frames them."""
+VECTOR_SCHEMA = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "maxLength": CHARS_MAX}
 _CHECK_BYTES = 4
 _CHARS = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
@@ -63,11 +64,18 @@ class Vector:
         return urlsafe_b64encode(checked).rstrip(b"=").decode()
 
 
+def written(text: str) -> str:
+    """A vector as it is written, which only its region can read; raises ValueError."""
+    if 1 <= len(text) <= CHARS_MAX:
+        return text
+    raise ValueError(f"is not 1 to {CHARS_MAX} characters")
+
+
 def unknown(region: str) -> Problem:
     """The problem of a string that is no vector of the region's log as it stands."""
     detail = (
-        f"this is no position in the events of region {region}: give `next_cursor`, or the id of"
-        " a streamed event, of this region and just as it was received"
+        f"this is no position in the events of region {region}: give `next_cursor`, the id of a"
+        " streamed event, or the `position` of an answer, of this region and just as it was received"
     )
     return Problem("position_unknown", detail)
 

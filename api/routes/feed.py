@@ -15,12 +15,11 @@ from api.operations import Header, Operation
 from api.parameters import LIMIT, LIMIT_DEFAULT, Parameter
 from api.problems import Problem
 from api.security.scope import READ_FEED
-from api.vectors import CHARS_MAX, Vector
+from api.vectors import VECTOR_SCHEMA, Vector, written
 
 LISTENERS_MAX = 32
 """Streams that a process serves of a region at once."""
 RETRY_AFTER_S = 5
-_VECTOR_SCHEMA = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "maxLength": CHARS_MAX}
 _SAYS = (
     "Only what comes after: `next_cursor` of a page, or the id of a streamed event. All there is."
 )
@@ -33,15 +32,8 @@ class FeedPage(msgspec.Struct, frozen=True):
     next_cursor: str
 
 
-def _text(text: str) -> str:
-    """A vector as it is written, which only its region can read; raises ValueError."""
-    if 1 <= len(text) <= CHARS_MAX:
-        return text
-    raise ValueError(f"is not 1 to {CHARS_MAX} characters")
-
-
-AFTER = Parameter("after", _text, _VECTOR_SCHEMA, _SAYS)
-LAST_EVENT_ID = Header("Last-Event-ID", _VECTOR_SCHEMA, "As `after`, which it takes the place of.")
+AFTER = Parameter("after", written, VECTOR_SCHEMA, _SAYS)
+LAST_EVENT_ID = Header("Last-Event-ID", VECTOR_SCHEMA, "As `after`, which it takes the place of.")
 _OF_PAGE = parameters.named(AFTER, LIMIT)
 _OF_STREAM = parameters.named(AFTER)
 _encode = msgspec.json.Encoder().encode

@@ -40,6 +40,7 @@ CHANGE_SETTINGS = Permission("change settings", ("customer", "finance"), "comman
 POST_MESSAGE = Permission("post message", ("support", "finance"), "commands")
 ADJUST = Permission("adjust account", ("finance",), "commands")
 CLOSE_MONTH = Permission("close month", ("finance",), "finance")
+READ_BOOKS = Permission("read books", ("finance", "auditor"), "finance")
 READ_FEED = Permission("read feed", ("auditor",), "audit")
 KEEP_LOGINS = Permission("keep logins and tokens", ("admin",), None)
 
@@ -54,6 +55,7 @@ PERMISSIONS = (
     POST_MESSAGE,
     ADJUST,
     CLOSE_MONTH,
+    READ_BOOKS,
     READ_FEED,
     KEEP_LOGINS,
 )

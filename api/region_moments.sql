@@ -1,0 +1,27 @@
+-- Which moment a region's books are read at, run as billing_reader for whoever sees the region.
+-- {views} is the schema of a read model.
+
+-- name: known_positions
+-- The position of every lane that an instant resolves to, for ever; null when it has not passed yet.
+SELECT CASE
+           WHEN %(known_at)b::timestamptz <= clock_timestamp()
+           THEN ledger.known_positions(%(known_at)b)
+       END;
+
+-- name: reached
+-- By lane, the last positions of the log and those that the views have reached; and how many
+-- accounts' figures stand still, because one of their events could not be read.
+SELECT ARRAY(SELECT h.position FROM ledger.lane_head AS h ORDER BY h.lane),
+       ARRAY(SELECT t.position FROM {views}.tracking AS t ORDER BY t.lane),
+       (SELECT count(*) FROM {views}.parked AS p);
+
+-- name: recorded_at
+-- The instant of the last event up to a position of every lane.
+SELECT max(e.recorded_at)
+FROM unnest(%(positions)b::bigint[]) WITH ORDINALITY AS p (position, n)
+CROSS JOIN LATERAL (
+    SELECT v.recorded_at
+    FROM ledger.event AS v
+    WHERE v.lane = (p.n - 1)::int AND v.position = p.position
+    OFFSET 0
+) AS e;
