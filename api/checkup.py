@@ -9,12 +9,13 @@ from typing import cast
 import msgspec
 import psycopg
 
-from api.wiring import READ_MODELS, SOURCES, Database
+from api.wiring import SOURCES, Database
 from ledger.store.faults import MigrationChanged, UnsafeRole, WrongRegion
 from ledger.store.migrate import check_region, check_role, pending
 from ledger.store.roles import READER, acting_as
 from ledger.store.sql import load
 from projections.model import exists, is_current
+from projections.read_models import READ_MODELS
 
 CONNECT_TIMEOUT_S = 5
 LAG_EVENTS_MAX = 100_000

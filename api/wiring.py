@@ -25,11 +25,8 @@ from ledger.store.roles import AUDITOR, acting_as
 from ledger.store.sql import load
 from projections.follower import Follower
 from projections.model import ReadModel, ensure, is_current
+from projections.read_models import READ_MODELS
 from projections.rebuild import Progress, Rebuilt, rebuild
-from projections.receivables import Receivables
-
-READ_MODELS: tuple[ReadModel, ...] = (Receivables(),)
-"""Every view of the log."""
 
 SOURCES: tuple[Migration, ...] = (
     *migrations("projections.migrations"),

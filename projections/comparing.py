@@ -85,7 +85,9 @@ class _Comparing:
             self._next = stack.enter_context(
                 closing(Follower(what.service_url, what.model, schema=what.next))
             )
-            self._columns = {table: self._shared(what, table) for table in what.model.tables}
+            self._sums = frozenset(what.model.sums)
+            tables = (*what.model.tables, *what.model.sums)
+            self._columns = {table: self._shared(what, table) for table in tables}
             self.close = stack.pop_all().close
 
     def lanes(self, lanes: Sequence[int]) -> list[Difference]:
@@ -113,10 +115,15 @@ class _Comparing:
 
     def _table(self, table: str, lanes: Sequence[int]) -> Iterator[Difference]:
         names = {"table": sql.Identifier(table), "columns": self._columns[table]}
-        differing = self._rows(self._snapshot, "checksums", {"lanes": list(lanes)}, **names)
+        is_sum = table in self._sums
+        whose = sql.Identifier("lane" if is_sum else "account_id")
+        given = {"lanes": list(lanes)}
+        differing = self._rows(self._snapshot, "checksums", given, whose=whose, **names)
         for lane, live_rows, next_rows in differing:
-            odd = self._rows(self._snapshot, "odd_accounts", {"lane": lane}, **names)
-            accounts = tuple(str(account) for (account,) in odd)
+            accounts: tuple[str, ...] = ()
+            if not is_sum:
+                odd = self._rows(self._snapshot, "odd_accounts", {"lane": lane}, **names)
+                accounts = tuple(str(account) for (account,) in odd)
             yield Difference(table, lane, live_rows, next_rows, accounts)
 
     def _shared(self, what: Compared, table: str) -> sql.Composed:

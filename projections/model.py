@@ -66,7 +66,13 @@ class ReadModel(Protocol):
     @property
     def statements(self) -> tuple[bytes, ...]: ...
     @property
-    def tables(self) -> tuple[str, ...]: ...
+    def tables(self) -> tuple[str, ...]:
+        """Those that hold rows of accounts; each has lane and account_id."""
+
+    @property
+    def sums(self) -> tuple[str, ...]:
+        """Those that hold sums over the accounts of a lane; each has lane."""
+
     @property
     def keyed(self) -> frozenset[str]:
         """Tables that need their primary keys while they are filled from the start.

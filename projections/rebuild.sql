@@ -70,22 +70,23 @@ ORDER BY live.attnum;
 
 -- name: checksums
 -- Lanes where the schemas differ in the number of rows or in a sum over their hashes, without
--- accounts parked in either: lane, rows of the live one, rows of the next one.
+-- accounts parked in either: lane, rows of the live one, rows of the next one. {whose} is what rows
+-- are left out by: account_id, or lane where they are sums over accounts.
 WITH parked AS (
-    SELECT p.account_id FROM {live}.parked AS p WHERE p.lane = ANY (%(lanes)s)
+    SELECT p.lane, p.account_id FROM {live}.parked AS p WHERE p.lane = ANY (%(lanes)s)
     UNION
-    SELECT p.account_id FROM {next}.parked AS p WHERE p.lane = ANY (%(lanes)s)
+    SELECT p.lane, p.account_id FROM {next}.parked AS p WHERE p.lane = ANY (%(lanes)s)
 ), live AS (
     SELECT t.lane, count(*) AS count, sum(hash_record_extended(ROW({columns}), 0)) AS hash
     FROM {live}.{table} AS t
     WHERE t.lane = ANY (%(lanes)s)
-      AND t.account_id NOT IN (SELECT p.account_id FROM parked AS p)
+      AND t.{whose} NOT IN (SELECT p.{whose} FROM parked AS p)
     GROUP BY t.lane
 ), next AS (
     SELECT t.lane, count(*) AS count, sum(hash_record_extended(ROW({columns}), 0)) AS hash
     FROM {next}.{table} AS t
     WHERE t.lane = ANY (%(lanes)s)
-      AND t.account_id NOT IN (SELECT p.account_id FROM parked AS p)
+      AND t.{whose} NOT IN (SELECT p.{whose} FROM parked AS p)
     GROUP BY t.lane
 )
 SELECT COALESCE(live.lane, next.lane), COALESCE(live.count, 0), COALESCE(next.count, 0)

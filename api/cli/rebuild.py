@@ -5,8 +5,9 @@ import argparse
 from api.cli.regional import add_json, add_region, chosen, fit_databases
 from api.cli.screen import REFUSED, Misuse, Screen
 from api.settings import Settings
-from api.wiring import READ_MODELS, Database
+from api.wiring import Database
 from projections.model import ReadModel
+from projections.read_models import READ_MODELS
 from projections.rebuild import Differs, Progress
 
 

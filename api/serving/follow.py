@@ -9,9 +9,10 @@ from api import logs, metrics
 from api.mail import MailServer
 from api.mailing import Mailing
 from api.serving.month_ends import close_months
-from api.wiring import READ_MODELS, Database
+from api.wiring import Database
 from projections.follower import Lag
 from projections.model import ReadModel
+from projections.read_models import READ_MODELS
 
 STOP_S_MAX = 10.0
 POLL_S = 0.5

@@ -1,10 +1,8 @@
 """What read models stand on, applied after the ledger's own migrations: steps, then the models."""
 
 from ledger.store.migrate import Migration, migrations
-from projections.model import ReadModel, creation, digest
-from projections.receivables import RECEIVABLES
-
-READ_MODELS: tuple[ReadModel, ...] = (RECEIVABLES,)
+from projections.model import creation, digest
+from projections.read_models import READ_MODELS
 
 
 def sources() -> list[Migration]:

@@ -54,7 +54,7 @@ class Receivables:
         "setting",
         "write_off",
     )
-    """Those that hold rows of accounts; each has lane and account_id."""
+    sums = ()
     keyed = frozenset({"charge", "message"})
     """A charge is changed where it is, and neither's id is looked for while folding."""
 

@@ -99,9 +99,3 @@ class DailyRow:
     unbilled_minor: int = 0
     pending_minor: int = 0
     flagged_minor: int = 0
-
-
-class LaneDayRow(NamedTuple):
-    lane: int
-    recorded_day: date
-    first_position: int

@@ -193,14 +193,3 @@ SET
     pending_minor = held.pending_minor + EXCLUDED.pending_minor,
     flagged_minor = held.flagged_minor + EXCLUDED.flagged_minor
 WHERE held.version < EXCLUDED.version;
-
--- name: note_lane_day
--- The first position of a lane on a day, unless the day has begun before.
-INSERT INTO lane_day (lane, recorded_day, first_position)
-SELECT given.lane, given.recorded_day, given.first_position
-FROM unnest(
-    %b::int[], %b::date[], %b::bigint[]
-) AS given (
-    lane, recorded_day, first_position
-)
-ON CONFLICT (lane, recorded_day) DO NOTHING;

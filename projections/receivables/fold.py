@@ -7,12 +7,13 @@ from typing import Any
 from ledger import events as e
 from ledger.movements import ALLOCATING, Movement, movements
 from ledger.parts import Allocation, Undoing
+from projections.lane_days import LaneDayRow, LaneDays
 from projections.model import At, Connection
 from projections.receivables import account_rows as a
 from projections.receivables import billing, life, paying
 from projections.receivables.changes import Changes
 from projections.receivables.item_rows import AllocationRow
-from projections.receivables.writing import copy, write
+from projections.receivables.writing import WRITING
 
 
 class ReceivablesRows(Changes):
@@ -24,7 +25,8 @@ class ReceivablesRows(Changes):
         self._movements: list[tuple[Any, ...]] = []
         self.made[a.MovementRow] = self._movements
         self._daily: dict[tuple[bytes, date, date], a.DailyRow] = {}
-        self._days: set[tuple[int, date]] = set()
+        self._days = LaneDays()
+        self.made[LaneDayRow] = self._days.rows
         self._settled_before = date.min
 
     def take(self, at: At, event: e.Event) -> None:
@@ -37,20 +39,17 @@ class ReceivablesRows(Changes):
                 self._undo(at, n, undoing)
             for n, allocation in enumerate(getattr(event, "allocations", ())):
                 self._allocate(at, n, allocation)
-        day = at.recorded_at.date()
+        day = self._days.note(at)
         moved = movements(event)
         for n, movement in enumerate(moved):
             self._move(at, n, movement, account, day)
         if not moved:
             none = Movement("open", "", event.effective_on, 0)
             self._movement(at, 0, none, "none")
-        if (at.lane, day) not in self._days:
-            self._days.add((at.lane, day))
-            self.make(a.LaneDayRow(at.lane, day, at.position))
 
     def write(self, connection: Connection) -> None:
         """Writes the rows within the open transaction; raises WentBackwards."""
-        write(connection, self.made, self.changed)
+        WRITING.write(connection, self.made, self.changed)
 
     def held(self) -> int:
         """How many of the rows a later event of their lane may change."""
@@ -59,18 +58,18 @@ class ReceivablesRows(Changes):
     def copy_settled(self, connection: Connection) -> None:
         """Appends the other rows, tuples and sums of days that are over, and lets go of them."""
         settled = {kind: rows for kind, rows in self.made.items() if issubclass(kind, tuple)}
-        copy(connection, {**settled, a.DailyRow: self._past_days()})
+        WRITING.copy(connection, {**settled, a.DailyRow: self._past_days()})
         for rows in settled.values():
             rows.clear()
 
     def copy_held(self, connection: Connection) -> None:
         """Appends the rest and writes what has changed; raises WentBackwards."""
-        copy(connection, self.made)
-        write(connection, {}, self.changed)
+        WRITING.copy(connection, self.made)
+        WRITING.write(connection, self.changed)
 
     def _past_days(self) -> list[a.DailyRow]:
         """The sums of days before the last one recorded, which are not held any more."""
-        today = max((day for _, day in self._days), default=date.min)
+        today = self._days.last
         if today == self._settled_before:
             return []
         self._settled_before = today

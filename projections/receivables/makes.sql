@@ -262,7 +262,3 @@ FROM unnest(
 ) AS given (
     lane, account_id, position, n, version, recorded_at, effective_on, figure, item, amount_minor
 );
-
--- name: copy
--- Made rows of any table, into tables that nobody else writes.
-COPY {table} ({columns}) FROM STDIN (FORMAT binary);
