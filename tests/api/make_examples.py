@@ -15,8 +15,6 @@ from api.embedded import start
 from api.operations import JSON, NDJSON, Operation
 from api.security.logins import NewLogin, Registrar
 from api.wiring import Database
-from projections.follower import Follower
-from projections.receivables import RECEIVABLES
 from tests.api import scenario, scenario_access
 from tests.api.asking import Ask, Told, operations_of
 from tests.api.books import PASSWORD, STAFF
@@ -72,8 +70,7 @@ class Scene:
         ask = replace(asked, places=self._now(asked.places), body=self._now(asked.body))
         operation = self._operations[ask.operation]
         if operation.method == "GET":
-            with closing(Follower(self._database.service_url, RECEIVABLES)) as follower:
-                follower.catch_up(timeout_s=WAIT_LIMIT_S)  # positions are shown
+            self._database.catch_up(WAIT_LIMIT_S)  # positions are shown
         headers = dict(ask.headers)
         if self._position and any(one.name == "Ledger-Position" for one in operation.headers):
             headers["Ledger-Position"] = self._position

@@ -248,6 +248,12 @@ READING = (
         query={"type": "payment_submitted", "limit": "2", **AS_OF},
     ),
     Ask("list_accounts", SUPPORT, query={"q": "harb", "limit": "10"}),
+    Ask("get_trial_balance", AUDITOR, query={"from": "2020-02-01", **AS_OF}),
+    Ask(
+        "list_journal",
+        AUDITOR,
+        query={"account": "accounts_receivable", "limit": "2", "from": "2020-02-01", **AS_OF},
+    ),
     Ask("list_events", AUDITOR, query={"limit": "2"}),
     Ask("stream_events", AUDITOR),
 )

@@ -1,0 +1,116 @@
+-- What is asked of the journal by whoever sees all accounts, at a day and a position of every lane
+-- (null: as it stands).
+
+-- name: trial_balance
+-- By currency and account what was there before the first day (or posting period) asked for, what was
+-- debited and credited since, and what that comes to, as numbers of any size.
+SELECT s.currency, s.account,
+       COALESCE(sum(s.debit_minor - s.credit_minor) FILTER (WHERE s.is_before), 0)::text AS opening,
+       COALESCE(sum(s.debit_minor) FILTER (WHERE NOT s.is_before), 0)::text AS debit,
+       COALESCE(sum(s.credit_minor) FILTER (WHERE NOT s.is_before), 0)::text AS credit,
+       sum(s.debit_minor - s.credit_minor)::text AS balance
+FROM (
+    SELECT v.currency, v.account, v.debit_minor, v.credit_minor,
+           COALESCE(v.period < %(period)b::date, v.effective_on < %(from)b::date, false)
+               AS is_before
+    FROM journal.sums(%(positions)b::bigint[]) AS v
+    WHERE COALESCE(v.period <= %(period)b::date, v.effective_on <= %(day)b::date)
+) AS s
+GROUP BY s.currency, s.account
+ORDER BY s.currency, s.account;
+
+-- name: ledger_balances
+-- By currency what an account of the books had before a day (or posting period) and up to another.
+SELECT v.currency, COALESCE(sum(v.debit_minor - v.credit_minor) FILTER (
+           WHERE COALESCE(v.period < %(period)b::date, v.effective_on < %(from)b::date)
+       ), 0)::text AS opening,
+       sum(v.debit_minor - v.credit_minor)::text AS closing
+FROM journal.sums(%(positions)b::bigint[]) AS v
+WHERE v.account = %(account)b
+  AND COALESCE(v.period <= %(period)b::date, v.effective_on <= %(to)b::date)
+GROUP BY v.currency
+ORDER BY v.currency;
+
+-- name: entries
+-- Entries from before a place in the order, newest first: of lanes, and of an account of the books, a
+-- customer, a currency and a posting period if given; late ones only if so asked. Those of a posting
+-- period are of its days, or late. Which they are is found in the indexes first, then read.
+WITH lanes AS (
+    SELECT (p.n - 1)::int AS lane, p.position,
+           -- Of what has the place's day, only what stands before it in the order.
+           CASE
+               WHEN p.n - 1 < %(before_lane)b::int THEN 9223372036854775807
+               WHEN p.n - 1 = %(before_lane)b::int THEN %(before_position)b::bigint
+               ELSE 0
+           END AS before_position,
+           CASE WHEN p.n - 1 = %(before_lane)b::int THEN %(before_n)b::int ELSE 0 END AS before_n
+    FROM unnest(COALESCE(
+        %(positions)b::bigint[], ARRAY(SELECT t.position FROM journal.tracking AS t ORDER BY t.lane)
+    )) WITH ORDINALITY AS p (position, n)
+), found AS (
+    SELECT l.lane, e.effective_on, e.position, e.n
+    FROM lanes AS l
+    CROSS JOIN LATERAL (
+        (
+            SELECT v.effective_on, v.position, v.n
+            FROM journal.entry AS v
+            WHERE NOT %(late)b::boolean
+              AND v.lane = l.lane
+              AND (v.effective_on, v.position, v.n)
+                  < (%(before_on)b::date, l.before_position, l.before_n)
+              AND v.effective_on >= %(from)b::date AND v.effective_on <= %(to)b::date
+              AND v.position <= l.position
+              AND (%(account)b::text IS NULL OR %(account)b IN (v.debit, v.credit))
+              AND (%(period)b::date IS NULL OR v.period = %(period)b)
+            ORDER BY v.effective_on DESC, v.position DESC, v.n DESC
+            LIMIT %(limit)b
+        )
+        UNION ALL
+        (
+            SELECT v.effective_on, v.position, v.n
+            FROM journal.entry AS v
+            WHERE (%(late)b::boolean OR %(period)b::date IS NOT NULL)
+              AND v.lane = l.lane AND v.period > v.effective_on
+              AND (v.effective_on, v.position, v.n)
+                  < (%(before_on)b::date, l.before_position, l.before_n)
+              AND (%(period)b::date IS NULL OR v.period = %(period)b)
+              AND (%(period)b::date IS NOT NULL OR (
+                  v.effective_on >= %(from)b::date AND v.effective_on <= %(to)b::date
+              ))
+              AND v.position <= l.position
+              AND (%(account)b::text IS NULL OR %(account)b IN (v.debit, v.credit))
+            ORDER BY v.effective_on DESC, v.position DESC, v.n DESC
+            LIMIT %(limit)b
+        )
+    ) AS e
+    ORDER BY e.effective_on DESC, l.lane DESC, e.position DESC, e.n DESC
+    LIMIT %(limit)b
+)
+SELECT e.lane, e.position, e.n, e.recorded_at, e.effective_on, e.period, e.currency, e.amount_minor,
+       e.kind, e.debit, e.credit, e.document, e.invoice, a.account_number
+FROM found AS f
+JOIN journal.entry AS e ON e.lane = f.lane AND e.position = f.position AND e.n = f.n
+JOIN journal.account AS a ON a.lane = e.lane AND a.account_id = e.account_id
+ORDER BY e.effective_on DESC, e.lane DESC, e.position DESC, e.n DESC;
+
+-- name: entries_of
+-- The same of one customer.
+SELECT e.lane, e.position, e.n, e.recorded_at, e.effective_on, e.period, e.currency, e.amount_minor,
+       e.kind, e.debit, e.credit, e.document, e.invoice, a.account_number
+FROM journal.account AS a
+JOIN journal.entry AS e ON e.lane = a.lane AND e.account_id = a.account_id
+WHERE a.lane = %(lane)b AND a.account_id = %(account_id)b
+  AND (e.effective_on, e.position, e.n)
+      < (%(before_on)b::date, %(before_position)b::bigint, %(before_n)b::int)
+  AND (%(period)b::date IS NOT NULL OR (
+      e.effective_on >= %(from)b::date AND e.effective_on <= %(to)b::date
+  ))
+  AND (%(period)b::date IS NULL OR e.period = %(period)b)
+  AND (NOT %(late)b::boolean OR e.period > e.effective_on)
+  AND e.position <= COALESCE(
+      (%(positions)b::bigint[])[a.lane + 1],
+      (SELECT t.position FROM journal.tracking AS t WHERE t.lane = a.lane)
+  )
+  AND (%(account)b::text IS NULL OR %(account)b IN (e.debit, e.credit))
+ORDER BY e.effective_on DESC, e.position DESC, e.n DESC
+LIMIT %(limit)b;
