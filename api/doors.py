@@ -177,6 +177,14 @@ class RegionDoor:
         """The region's month ends, for a thread; to be closed."""
         return self._database.month_ends()
 
+    def another_ledger(self) -> Ledger:
+        """A door to the region's log beside the one that commands go through, for a thread; to be
+        closed.
+
+        What it decides keeps no command waiting.
+        """
+        return self._database.ledger()
+
     async def close(self) -> None:
         """What was taken is done, and no connection is left."""
         if self._ledger is not None:

@@ -201,13 +201,15 @@ def _reply(
     found: dict[str, Any] = {
         "description": _MEANINGS[status],
         "headers": _headers(
-            *(name for name, is_given in given.items() if is_given), *operation.reply_headers
+            *(name for name, is_given in given.items() if is_given),
+            *operation.reply_headers.get(status, ()),
         ),
     }
     if operation.replies[status] is not None:
         schema = types.schema(operation.replies[status])
         reply = example.reply if example and example.reply.status == status else None
-        found["content"] = _content(operation.reply_type, schema, reply.body if reply else UNSET)
+        media_type = operation.reply_types.get(status, operation.reply_type)
+        found["content"] = _content(media_type, schema, reply.body if reply else UNSET)
     return found
 
 

@@ -40,8 +40,8 @@ class Operation:
     statuses it may fail with beside those that any operation may, and `codes` their codes, as far
     as the rest does not tell them (api/problem_codes.py). `body` is what is sent: a type,
     or a schema. Path parameters stand in `path` in braces; `places` gives the schemas of those that
-    are not ids given by callers. `reply_headers` are those of success beside what follows from
-    the rest (api/openapi.py).
+    are not ids given by callers. `reply_headers` are those of a success beside what follows from
+    the rest (api/openapi.py), `reply_types` the media types that are not `reply_type`, by status.
     """
 
     method: str
@@ -59,7 +59,8 @@ class Operation:
     body_required: bool = True
     body_type: str = JSON
     reply_type: str = JSON
-    reply_headers: Sequence[str] = ()
+    reply_types: Mapping[int, str] = field(default_factory=dict)
+    reply_headers: Mapping[int, Sequence[str]] = field(default_factory=dict)
     problems: Sequence[int] = ()
     codes: Sequence[str] = ()
     details: str = ""

@@ -16,6 +16,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from ledger.closing_batch import Claim, Found, RefusedAccount, Stretch, Tally, bill
+from ledger.closing_preview import Preview
 from ledger.errors import (
     EffectiveBeforeCause,
     EffectiveInFuture,
@@ -29,6 +30,8 @@ from ledger.store.sql import load
 
 BATCH_MAX = 1_024
 """Accounts looked at between two moves: what a killed runner leaves to be looked at again."""
+PREVIEW_MAX = 256
+"""Accounts looked at between two batches of a preview: it is read as it is made."""
 LANES_MAX = 8
 """Lanes a batch is taken from: the fewer accounts a lane has, the more lanes fill a batch."""
 REFUSALS_KEPT_MAX = 16
@@ -110,6 +113,22 @@ class MonthEnds:
         assert run is not None, period
         return run
 
+    def preview(
+        self, ledger: Ledger, period: str, issued_on: date | None, *, today: date
+    ) -> Preview:
+        """What `ask` and `work` would do now; reads alone, through the door that would record it.
+
+        Raises what `ask` does, and MonthEndRunning for an earlier month that is being closed: its
+        invoices are still to take lines that this one would show.
+        """
+        asked = Asked(period=period_of(period), issued_on=issued_on, asked_on=today)
+        _refuse_untimely(asked)
+        given = {"period": period, "issued_on": issued_on}
+        row = self._open().execute(_SQL["in_the_way"], given).fetchone()
+        if row is not None:
+            raise _running(*row)
+        return Preview(asked, ledger, lambda claims: _stretches(self._open(), claims, PREVIEW_MAX))
+
     def status(self, period: str) -> MonthEnd | None:
         """The period's run; None when it was never asked for. Raises InvalidPeriod."""
         given = {"period": str(period_of(period))}
@@ -181,7 +200,7 @@ class MonthEnds:
             claims = _claims(connection)
             if not claims:
                 return False
-            stretches = _stretches(connection, claims)
+            stretches = _stretches(connection, claims, BATCH_MAX)
             tallies = bill(stretches, ledger)
             if tallies is not None:
                 _move(connection, stretches, tallies)
@@ -215,9 +234,13 @@ def _begins_anew(asked: Asked, rows: Sequence[tuple[Any, ...]]) -> bool:
     if not any(is_unfinished for *_, is_unfinished in rows):
         return True
     if issued_on != asked.issued_on:
-        said = issued_on.isoformat() if issued_on else "the day each account's period ends"
-        raise MonthEndRunning(period=str(asked.period), issued_on=said)
+        raise _running(str(asked.period), issued_on)
     return issued_on is None and cast(date, asked_on) < asked.asked_on
+
+
+def _running(period: str, issued_on: date | None) -> MonthEndRunning:
+    said = issued_on.isoformat() if issued_on else "the day each account's period ends"
+    return MonthEndRunning(period=period, issued_on=said)
 
 
 def _claims(connection: Connection) -> list[Claim]:
@@ -230,8 +253,8 @@ def _claims(connection: Connection) -> list[Claim]:
     return claims
 
 
-def _stretches(connection: Connection, claims: Sequence[Claim]) -> list[Stretch]:
-    limit = BATCH_MAX // len(claims)
+def _stretches(connection: Connection, claims: Sequence[Claim], accounts_max: int) -> list[Stretch]:
+    limit = accounts_max // len(claims)
     given = {
         "lanes": [claim.lane for claim in claims],
         "after": [claim.after or _BEFORE_ALL for claim in claims],

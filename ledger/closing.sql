@@ -30,6 +30,18 @@ SET issued_on = %(issued_on)s, asked_on = %(asked_on)s, actor = %(actor)s, asked
 FROM ledger.lane_head AS h
 WHERE m.period = %(period)s AND h.lane = m.lane;
 
+-- name: in_the_way
+-- A run that must be over before a month with that day of issue can be asked for: an earlier month's,
+-- or the month's own with another day.
+SELECT m.period, m.issued_on
+FROM ledger.month_end AS m
+WHERE m.finished_at IS NULL AND (
+    m.period < %(period)s
+    OR (m.period = %(period)s AND m.issued_on IS DISTINCT FROM %(issued_on)s::date)
+)
+ORDER BY m.period, m.lane
+LIMIT 1;
+
 -- name: counted
 -- How many accounts there are.
 SELECT count(*) FROM ledger.account;

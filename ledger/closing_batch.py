@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from ledger.commands import Request
-from ledger.errors import IdempotencyKeyReused
+from ledger.errors import IdempotencyKeyReused, Refusal
 from ledger.events import InvoiceIssued
 from ledger.month_end import Asked, invoice_of, key_of
 from ledger.store.append import decode_account
@@ -76,7 +76,7 @@ def bill(stretches: Sequence[Stretch], ledger: Ledger) -> list[Tally] | None:
 
     None: a key was used by somebody else since it was looked up, so look again.
     """
-    asked = [_ask(stretch) for stretch in stretches]
+    asked = [ask_for(stretch) for stretch in stretches]
     outcomes = iter(ledger.handle_now([request for _, requests in asked for request in requests]))
     for stretch, (tally, requests) in zip(stretches, asked, strict=True):
         for request in requests:
@@ -85,7 +85,7 @@ def bill(stretches: Sequence[Stretch], ledger: Ledger) -> list[Tally] | None:
     return [tally for tally, _ in asked]
 
 
-def _ask(stretch: Stretch) -> tuple[Tally, list[Request]]:
+def ask_for(stretch: Stretch, *, dry_run: bool = False) -> tuple[Tally, list[Request]]:
     """What is asked for the accounts that are to be billed; the others are counted."""
     claim = stretch.claim
     asked, key = claim.asked, key_of(claim.asked.period)
@@ -95,7 +95,8 @@ def _ask(stretch: Stretch) -> tuple[Tally, list[Request]]:
         if account.position is not None:
             _count_used(tally, claim, account, key)
             continue
-        command = invoice_of(decode_account(account.state), asked)
+        state = decode_account(account.state)
+        command = invoice_of(state, asked)
         if command == "not_due":
             tally.not_due += 1
         elif command == "nothing_to_bill":
@@ -108,6 +109,8 @@ def _ask(stretch: Stretch) -> tuple[Tally, list[Request]]:
                     command=command,
                     actor=claim.actor,
                     today=asked.asked_on,
+                    currency=state.currency,
+                    dry_run=dry_run,
                 )
             )
     return tally, requests
@@ -126,14 +129,20 @@ def _count_used(tally: Tally, claim: Claim, account: Found, key: str) -> None:
 
 def _count(tally: Tally, claim: Claim, request: Request, outcome: Outcome) -> bool:
     """Counts an outcome; False when the key turned out to be used for another command."""
-    if not isinstance(outcome, Refused):
-        _count_invoice(tally, claim, outcome.positions[0])
-    elif isinstance(outcome.refusal, IdempotencyKeyReused):
+    if isinstance(outcome, Refused):
+        return count_refused(tally, request, outcome.refusal)
+    _count_invoice(tally, claim, outcome.positions[0])
+    return True
+
+
+def count_refused(tally: Tally, request: Request, refusal: Refusal) -> bool:
+    """Counts an account that got no invoice; False when its key was used for another command."""
+    if isinstance(refusal, IdempotencyKeyReused):
         return False
-    elif outcome.refusal.code in _NOTHING:
+    if refusal.code in _NOTHING:
         tally.nothing_to_bill += 1
     else:
-        tally.refuse(request.account_number, outcome.refusal.code, str(outcome.refusal))
+        tally.refuse(request.account_number, refusal.code, str(refusal))
     return True
 
 

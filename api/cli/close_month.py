@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 
 import msgspec
 
+from api.cli.preview_month import show
 from api.cli.regional import add_json, add_region, fit_database
 from api.cli.screen import REFUSED, Misuse, Refused, Screen
 from api.cli.serve import workers
@@ -45,6 +46,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help=f"processes that work on it; if not given, one for every {ACCOUNTS_A_WORKER:,} "
         f"accounts, but no more than there are CPUs, nor than {WORKERS_MAX}",
     )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what it would do; nothing is recorded"
+    )
     add_region(parser)
     add_json(parser)
     parser.set_defaults(run=run)
@@ -56,6 +60,8 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
     Goes on with what was asked for and not finished, whoever asked.
     """
     with fit_database(settings, given.region) as database:
+        if given.dry_run:
+            return _preview(given, database, screen)
         done = _close(given, database, screen)
         screen.progress("views", 0, 0)
         database.catch_up(CATCH_UP_S_MAX)
@@ -72,18 +78,36 @@ def _close(given: argparse.Namespace, database: Database, screen: Screen) -> Mon
             assert found is not None, period
             return found
 
-        try:
+        with _refusals_told():
             month_ends.ask(period, given.issued_on, actor=ACTOR, today=database.today())
-        except InvalidPeriod as refusal:
-            raise Misuse(str(refusal)) from refusal
-        except Refusal as refusal:
-            raise Refused(str(refusal)) from refusal
         others = (given.workers or _workers_for(month_ends.accounts())) - 1
         with _beside(database, others, screen), closing(database.ledger()) as ledger:
             month_ends.work(
                 ledger, progress=lambda: screen.progress("accounts", status().accounts, 0)
             )
         return status()
+
+
+def _preview(given: argparse.Namespace, database: Database, screen: Screen) -> int:
+    """Tells what the close would do; 1 when an account would be refused."""
+    with closing(database.ledger()) as ledger, closing(database.month_ends()) as month_ends:
+        with _refusals_told():
+            preview = month_ends.preview(
+                ledger, given.period, given.issued_on, today=database.today()
+            )
+        show(preview, month_ends.accounts(), screen)
+    return REFUSED if preview.counts["refused"] else 0
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """What is asked for is refused as a command is: what is no month is a misuse."""
+    try:
+        yield
+    except InvalidPeriod as refusal:
+        raise Misuse(str(refusal)) from refusal
+    except Refusal as refusal:
+        raise Refused(str(refusal)) from refusal
 
 
 def _workers_for(accounts: int) -> int:

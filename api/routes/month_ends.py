@@ -10,12 +10,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api import parameters
 from api.asking import come_in, private
 from api.body import read_json
 from api.doors import RegionDoor
 from api.moments import DAY_SCHEMA, FIRST_DAY, LAST_DAY
-from api.operations import Operation
+from api.month_end_preview import InvoiceWouldBe, PreviewEnd, RefusalWouldBe
+from api.operations import NDJSON, Handle, Operation
+from api.parameters import DRY_RUN
 from api.problems import Problem, invalid_field
+from api.routes.month_end_previews import Previews
 from api.security.scope import CLOSE_MONTH
 from ledger.closing import MonthEnd, MonthEnds
 from ledger.month_end import PERIOD
@@ -34,18 +38,23 @@ class MonthEndBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issued_on: Annotated[date, msgspec.Meta(extra_json_schema=DAY_SCHEMA)] | None = None
 
 
+_KNOWN = parameters.named(DRY_RUN)
 _decoder = msgspec.json.Decoder(MonthEndBody)
 
 
 def month_end_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
     """The operations of month ends."""
 
+    previews = Previews()
+
     async def ask(request: Request) -> Response:
-        asker = await come_in(request, doors, CLOSE_MONTH)
+        asker = await come_in(request, doors, CLOSE_MONTH, _KNOWN)
         body = await read_json(request, _decoder)
         if body.issued_on is not None and not FIRST_DAY <= body.issued_on <= LAST_DAY:
             says = f"{body.issued_on} is not from {FIRST_DAY.year} to {LAST_DAY.year}"
             raise invalid_field("/issued_on", says)
+        if asker.found.get("dry_run", False):
+            return await previews.answer(asker, body.period, body.issued_on)
         today, actor = asker.door.today(), asker.principal.actor
         run = await _at(
             asker.door,
@@ -61,40 +70,49 @@ def month_end_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
             raise Problem("not_found", f"no month end of {period} was asked for")
         return private(run)
 
-    return [
-        Operation(
-            method="POST",
-            path=PATH,
-            name="close_month",
-            says="Close a month: an invoice for every account that is due",
-            details="Asked again it goes on, or looks at every account again; no account is "
-            "billed twice for a month. The work goes on after the answer: see its status.",
-            tag="month ends",
-            permission=CLOSE_MONTH,
-            handle=ask,
-            replies={202: MonthEnd},
-            reply_headers=("Location",),
-            body=MonthEndBody,
-            codes=(
-                *("invalid_period", "period_not_begun", "month_end_running"),
-                *("effective_in_future", "effective_before_cause"),
-            ),
-            problems=(400, 401, 403, 409, 413, 415, 422, 503),
+    return [_closing(ask), _looking(status)]
+
+
+def _closing(handle: Handle) -> Operation:
+    return Operation(
+        method="POST",
+        path=PATH,
+        name="close_month",
+        says="Close a month: an invoice for every account that is due",
+        details="Asked again it goes on, or looks at every account again; no account is billed "
+        "twice for a month. The work goes on after the answer: see its status. A dry run records "
+        "nothing and answers with a line for every invoice that would be issued now and for every "
+        "account that would be refused, and a last one of totals.",
+        tag="month ends",
+        permission=CLOSE_MONTH,
+        handle=handle,
+        parameters=_KNOWN,
+        replies={202: MonthEnd, 200: InvoiceWouldBe | RefusalWouldBe | PreviewEnd},
+        reply_types={200: NDJSON},
+        reply_headers={202: ("Location",)},
+        body=MonthEndBody,
+        codes=(
+            *("invalid_period", "period_not_begun", "month_end_running"),
+            *("effective_in_future", "effective_before_cause"),
         ),
-        Operation(
-            method="GET",
-            path=PATH + "/{period}",
-            name="get_month_end",
-            says="How far a month end is, and what became of its accounts",
-            tag="month ends",
-            permission=CLOSE_MONTH,
-            handle=status,
-            replies={200: MonthEnd},
-            places={"period": {"type": "string", "pattern": _PERIOD}},
-            codes=("not_found", "invalid_period"),
-            problems=(401, 403, 404, 422, 503),
-        ),
-    ]
+        problems=(400, 401, 403, 409, 413, 415, 422, 503),
+    )
+
+
+def _looking(handle: Handle) -> Operation:
+    return Operation(
+        method="GET",
+        path=PATH + "/{period}",
+        name="get_month_end",
+        says="How far a month end is, and what became of its accounts",
+        tag="month ends",
+        permission=CLOSE_MONTH,
+        handle=handle,
+        replies={200: MonthEnd},
+        places={"period": {"type": "string", "pattern": _PERIOD}},
+        codes=("not_found", "invalid_period"),
+        problems=(401, 403, 404, 422, 503),
+    )
 
 
 async def _at(door: RegionDoor, do: Callable[[MonthEnds], T]) -> T:

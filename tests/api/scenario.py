@@ -269,6 +269,7 @@ PUBLIC = (
     Ask("get_openapi", None, cut=("openapi", "info")),
 )
 CLOSING = (
+    Ask("close_month", query={"dry_run": "true"}, body={"period": "2020-04"}, shown=False),
     Ask("close_month", body={"period": "2020-04", "issued_on": "2020-05-02"}),
     Ask("get_month_end", places={"period": "2020-04"}, until=("state", "finished")),
 )

@@ -88,7 +88,7 @@ def moved_ahead(self: MonthEnds, ledger: Ledger) -> bool:
         claims = closing_module._claims(connection)
         if not claims:
             return False
-        stretches = closing_module._stretches(connection, claims)
+        stretches = closing_module._stretches(connection, claims, closing_module.BATCH_MAX)
         tallies = [Tally(issued=len(stretch.found)) for stretch in stretches]
         closing_module._move(connection, stretches, tallies)
     bill(stretches, ledger)
