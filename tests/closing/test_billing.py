@@ -3,10 +3,11 @@
 from calendar import monthrange
 from datetime import date, timedelta
 
+import msgspec
 import pytest
 
 from ledger import commands as c
-from ledger.calendar import BillingCycle
+from ledger.calendar import BillingCycle, DayOfMonth, EndOfMonth, Net, Terms
 from ledger.closing import RefusedAccount
 from ledger.money import AMOUNT_MINOR_MAX
 from ledger.parts import SettingsChange, Tax
@@ -31,6 +32,7 @@ def test_every_cycle_and_currency_is_billed_through_its_own_day(closing: Closing
     """Month end and days 1 to 31, clamped in leap and other Februaries and in April, in currencies of
     two, no and three decimals: one invoice a month, whose total is what was charged since the last."""
     accounts = {f"{y}-{x}": x for y in CURRENCIES for x in CYCLES}
+    accounts |= {f"USD-{day}": day for day in range(1, 32)}
     closing.send_all([(n, opening(x, n[:3])) for n, x in accounts.items()])
     days = [OPENED_ON + timedelta(days=3 * n) for n in range(170)]
     closing.send_all(
@@ -57,6 +59,57 @@ def test_every_cycle_and_currency_is_billed_through_its_own_day(closing: Closing
         assert wanted == [invoice.total_minor for invoice in invoices]
         left = closing.posted_through(number, date.max, begins[-1])
         assert left == closing.unbilled(number) > 0
+
+
+def due_day(terms: Terms, issued_on: date) -> date:
+    """The due day, worked out independently: a day at a time."""
+    day, step = issued_on, timedelta(days=1)
+    match terms:
+        case Net(days):
+            return date.fromordinal(issued_on.toordinal() + days)
+        case EndOfMonth(days):
+            while (day + step).month == day.month:
+                day += step
+            return date.fromordinal(day.toordinal() + days)
+        case DayOfMonth(wanted, cutoff):
+            for _ in range(1 if issued_on.day <= cutoff else 2):
+                day = date(day.year + (day.month == 12), day.month % 12 + 1, 1)
+            while day.day < wanted and (day + step).month == day.month:
+                day += step
+            return day
+
+
+def test_every_kind_of_terms_gives_its_due_day(closing: Closing) -> None:
+    """Net days, days after the end of the month, a day of the next month or, past the cut-off, of the
+    one after: from January to March of a leap year and another, over the turn of a year, for accounts
+    billed at month end and on days about the cut-off."""
+    every = [
+        *(Net(days) for days in (0, 30, 366)),
+        *(EndOfMonth(days) for days in (0, 10, 60)),
+        *(DayOfMonth(day, cutoff) for day in (1, 15, 29, 30, 31) for cutoff in (1, 20, 28, 31)),
+    ]
+    cycles: tuple[BillingCycle, ...] = ("month_end", 1, 20, 21, 29)
+    accounts = {
+        f"T{n}-{cycle}": (terms, cycle) for n, terms in enumerate(every) for cycle in cycles
+    }
+    months = ("2020-01", "2020-02", "2020-11", "2020-12", "2021-01", "2021-02")
+    closing.send_all(
+        [
+            (number, msgspec.structs.replace(opening(cycle), terms=terms))
+            for number, (terms, cycle) in accounts.items()
+        ]
+    )
+    for period in months:
+        first_on = date.fromisoformat(f"{period}-01")
+        closing.send_all([(n, charge(f"c-{period}", first_on, 100)) for n in accounts])
+        run = closing.close(period)
+        assert (len(accounts), 0) == (run.issued, run.refused)
+    for period in months:
+        for number, [invoice] in closing.under_key(period).items():
+            terms, cycle = accounts[number]
+            end = last_day(cycle, period)
+            assert (end, end) == (invoice.period_end, invoice.effective_on)
+            assert due_day(terms, end) == invoice.due_on, number
 
 
 @pytest.mark.parametrize(
