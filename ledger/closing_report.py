@@ -14,7 +14,7 @@ import msgspec
 from ledger.events import AccountOpened, InvoiceIssued
 from ledger.invoice_totals import InvoiceTotals
 from ledger.month_end import Period, key_of
-from ledger.postings import PostedTo, postings
+from ledger.postings import postings
 from ledger.store.log import Log
 from ledger.store.mapper import Recorded
 
@@ -31,7 +31,7 @@ class CurrencyReport(msgspec.Struct, kw_only=True):
 
     accounts: int = 0
     invoices: InvoiceTotals = msgspec.field(default_factory=InvoiceTotals)
-    movements: dict[PostedTo, int] = msgspec.field(default_factory=dict)
+    movements: dict[str, int] = msgspec.field(default_factory=dict)
 
     def __add__(self, other: Self) -> Self:
         return type(self)(
@@ -170,8 +170,8 @@ class _Folding:
         return self._currencies.setdefault(currency, CurrencyReport())
 
 
-def _summed(many: Iterable[dict[PostedTo, int]]) -> dict[PostedTo, int]:
-    sums: dict[PostedTo, int] = {}
+def _summed(many: Iterable[dict[str, int]]) -> dict[str, int]:
+    sums: dict[str, int] = {}
     for movements in many:
         for to, amount_minor in movements.items():
             sums[to] = sums.get(to, 0) + amount_minor

@@ -425,6 +425,24 @@ class PeriodNotBegun(Refusal):
 
 
 @dataclass(eq=False, kw_only=True)
+class PeriodNotOver(Refusal):
+    code = "period_not_over"
+    says = "{period} is not over on {today}, the region's today: its books stay open until it is"
+    period: str
+    today: date
+
+
+@dataclass(eq=False, kw_only=True)
+class PeriodClosedBefore(Refusal):
+    code = "period_closed"
+    says = (
+        "the books of {period} were closed with those of {closed}: what is late is in a later month"
+    )
+    period: str
+    closed: str
+
+
+@dataclass(eq=False, kw_only=True)
 class MonthEndRunning(Refusal):
     code = "month_end_running"
     says = "{period} is being closed with invoices issued on {issued_on}: ask when that is done"

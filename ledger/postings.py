@@ -6,45 +6,29 @@ report of a month end, which is made of this, must not share its mistakes.
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from ledger import events as e
 from ledger.movements import Figure, movements
 from ledger.parts import Method, Tax
 
-Kind = Literal[
-    "unbilled_receivables",
-    "accounts_receivable",
-    "customer_credits",
-    "revenue",
-    "tax",
-    "allowances",
-    "cash",
-    "bad_debt",
-]
-
-
-class PostedTo(NamedTuple):
-    """An account of the general ledger; `name` is revenue's category, tax's name or cash's method."""
-
-    kind: Kind
-    name: str = ""
-
 
 class Posting(NamedTuple):
-    """A signed amount in minor units, debits positive, that counts from the day `on`."""
+    """A signed amount in minor units, debits positive, that counts from the day `on`.
 
-    to: PostedTo
+    `to` is an account of the general ledger, by the name that the journal gives it too.
+    """
+
+    to: str
     on: date
     amount_minor: int
 
 
-ALLOWANCES = PostedTo("allowances")
-BAD_DEBT = PostedTo("bad_debt")
-_CONTROL: dict[Figure, tuple[PostedTo, int]] = {
-    "unbilled": (PostedTo("unbilled_receivables"), 1),
-    "open": (PostedTo("accounts_receivable"), 1),
-    "unapplied": (PostedTo("customer_credits"), -1),
+ALLOWANCES, BAD_DEBT = "allowances", "bad_debt"
+_CONTROL: dict[Figure, tuple[str, int]] = {
+    "unbilled": ("unbilled_receivables", 1),
+    "open": ("accounts_receivable", 1),
+    "unapplied": ("customer_credits", -1),
 }
 """The accounts that figures are the balances of, and the sign of a figure there."""
 
@@ -68,9 +52,9 @@ def _beside(event: e.Event) -> Iterator[Posting]:
     on = event.effective_on
     match event:
         case e.ChargePosted():
-            yield from _of_line(PostedTo("revenue", event.category), event, -1)
+            yield from _of_line(f"revenue:{event.category}", event, -1)
         case e.ChargeReversed():
-            yield from _of_line(PostedTo("revenue", event.category), event, 1)
+            yield from _of_line(f"revenue:{event.category}", event, 1)
         case e.CreditIssued():
             yield from _of_line(ALLOWANCES, event, 1)
         case e.CreditReversed():
@@ -90,7 +74,7 @@ def _beside(event: e.Event) -> Iterator[Posting]:
 _Line = e.ChargePosted | e.ChargeReversed | e.CreditIssued | e.CreditReversed
 
 
-def _of_line(to: PostedTo, line: _Line, sign: int) -> Iterator[Posting]:
+def _of_line(to: str, line: _Line, sign: int) -> Iterator[Posting]:
     """A line's amount before tax, and its tax by name."""
     yield Posting(to, line.effective_on, sign * line.amount_minor)
     for tax in line.taxes:
@@ -98,8 +82,8 @@ def _of_line(to: PostedTo, line: _Line, sign: int) -> Iterator[Posting]:
 
 
 def _tax(tax: Tax, on: date, sign: int) -> Posting:
-    return Posting(PostedTo("tax", tax.name), on, sign * tax.amount_minor)
+    return Posting(f"tax_payable:{tax.name}", on, sign * tax.amount_minor)
 
 
 def _cash(method: Method, on: date, amount_minor: int) -> Posting:
-    return Posting(PostedTo("cash", method), on, amount_minor)
+    return Posting(f"cash:{method}", on, amount_minor)

@@ -1,0 +1,141 @@
+"""Closing a month's books: cut off lane by lane, and closed once what the cut holds is proved.
+
+The cut is made in one transaction under all heads, in order of lane as appends lock them, and never
+moves: what is recorded after it is posted in the first open month (ledger/posting.py). A month is
+closed when every lane's part was found to be the same by the events, the journal and the views;
+until then it is cut off, and proving it can be tried again.
+"""
+
+from datetime import date, datetime
+from typing import Any, Literal, cast
+
+import msgspec
+import psycopg
+from psycopg.types.json import Jsonb
+
+from ledger.closing_report import LaneReport
+from ledger.errors import PeriodClosedBefore, PeriodNotOver
+from ledger.month_end import Period, period_of
+from ledger.posting import Cut, Cuts
+from ledger.store.lanes import LANES
+from ledger.store.roles import WRITER, acting_as
+from ledger.store.sql import load
+
+STATEMENT_TIMEOUT = "30s"
+
+_SQL = load("ledger", "period_close.sql")
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class LaneCut(msgspec.Struct, frozen=True):
+    """Where a lane was cut off, and whether what it holds is proved."""
+
+    lane: int
+    position: int
+    is_proved: bool
+
+
+class PeriodClose(msgspec.Struct, frozen=True, kw_only=True):
+    """A month's books: cut off at positions of the lanes, closed once all of them are proved.
+
+    `report` is what the events up to the cut come to: of the lanes proved so far.
+    """
+
+    period: str
+    state: Literal["cut_off", "closed"]
+    actor: str
+    cut_at: datetime
+    closed_at: datetime | None
+    positions: tuple[int, ...]
+    lanes_proved: int
+    report: LaneReport
+
+
+class PeriodCloses:
+    """The closed months of one region; used by one thread, connected as the writer when used."""
+
+    def __init__(self, url: str) -> None:
+        self._conninfo = acting_as(url, WRITER, statement_timeout=STATEMENT_TIMEOUT, timezone="UTC")
+        self._connection: Connection | None = None
+
+    def cut_off(self, period: str, *, actor: str, today: date) -> PeriodClose:
+        """The month is cut off, and with it every month before; done before, nothing changes.
+
+        Appends wait meanwhile. Raises InvalidPeriod, PeriodNotOver and, when a later month was cut
+        off without this one, PeriodClosedBefore.
+        """
+        asked = period_of(period)
+        if asked.last_on >= today:
+            raise PeriodNotOver(period=period, today=today)
+        given = {"period": period, "actor": actor}
+        connection = self._open()
+        with connection.transaction():
+            heads = connection.execute(_SQL["lock_heads"]).fetchall()
+            assert len(heads) == LANES, heads
+            if not connection.execute(_SQL["is_cut"], given).fetchone():
+                later = connection.execute(_SQL["later"], given).fetchone()
+                if later is not None:
+                    raise PeriodClosedBefore(period=period, closed=str(later[0]))
+                connection.execute(_SQL["cut"], given)
+        found = self.find(period)
+        assert found is not None, period
+        return found
+
+    def find(self, period: str) -> PeriodClose | None:
+        """The month's books; None when they are open. Raises InvalidPeriod."""
+        given = {"period": str(period_of(period))}
+        rows = self._open().execute(_SQL["of_period"], given).fetchall()
+        if not rows:
+            return None
+        report = LaneReport()
+        for *_, kept in rows:
+            if kept is not None:
+                report += msgspec.convert(kept, LaneReport)
+        proved = [proved_at for *_, proved_at, _ in rows]
+        is_closed = all(proved)
+        _, _, actor, cut_at, *_ = rows[0]
+        return PeriodClose(
+            period=period,
+            state="closed" if is_closed else "cut_off",
+            actor=actor,
+            cut_at=cut_at,
+            closed_at=max(proved) if is_closed else None,
+            positions=tuple(position for _, position, *_ in rows),
+            lanes_proved=sum(proved_at is not None for proved_at in proved),
+            report=report,
+        )
+
+    def lanes(self, period: str) -> list[LaneCut]:
+        """Where each lane was cut off; none when the month's books are open."""
+        given = {"period": str(period_of(period))}
+        rows = cast(list[Any], self._open().execute(_SQL["of_period"], given).fetchall())
+        return [
+            LaneCut(lane, position, proved is not None) for lane, position, *_, proved, _ in rows
+        ]
+
+    def cuts(self) -> Cuts:
+        """Every cut that was made."""
+        rows = cast(list[Any], self._open().execute(_SQL["cuts"]).fetchall())
+        return Cuts(Cut(lane, period_of(period).first_on, at) for lane, period, at in rows)
+
+    def unproved(self) -> list[str]:
+        """The months that are cut off and not closed, in order."""
+        return [period for (period,) in self._open().execute(_SQL["unproved"]).fetchall()]
+
+    def prove(self, period: Period, lane: int, report: LaneReport) -> None:
+        """What the lane's part of the month comes to was found by every account of it."""
+        kept = Jsonb(msgspec.to_builtins(report, str_keys=True))
+        given = {"period": str(period), "lane": lane, "report": kept}
+        self._open().execute(_SQL["prove"], given)
+
+    def close(self) -> None:
+        """No connection is open; the next use opens one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self._conninfo, autocommit=True)
+        return self._connection

@@ -1,0 +1,50 @@
+-- The months whose books are cut off.
+
+-- name: lock_heads
+-- No append is under way, and none begins until the transaction ends.
+SELECT h.lane, h.position FROM ledger.lane_head AS h ORDER BY h.lane FOR UPDATE;
+
+-- name: is_cut
+-- A row when the month was cut off before.
+SELECT c.period FROM ledger.period_close AS c WHERE c.lane = 0 AND c.period = %(period)s;
+
+-- name: later
+-- A later month that was cut off, the last of them.
+SELECT c.period
+FROM ledger.period_close AS c
+WHERE c.lane = 0 AND c.period > %(period)s
+ORDER BY c.period DESC
+LIMIT 1;
+
+-- name: cut
+-- Every lane is cut off for the month at its head.
+INSERT INTO ledger.period_close (lane, period, position, actor, cut_at)
+SELECT h.lane, %(period)s, h.position, %(actor)s, clock_timestamp()
+FROM ledger.lane_head AS h
+ORDER BY h.lane;
+
+-- name: of_period
+-- A month's lanes in order.
+SELECT c.lane, c.position, c.actor, c.cut_at, c.proved_at, c.report
+FROM ledger.period_close AS c
+WHERE c.period = %(period)s
+ORDER BY c.lane;
+
+-- name: cuts
+-- Every cut.
+SELECT c.lane, c.period, c.position
+FROM ledger.period_close AS c
+ORDER BY c.lane, c.period;
+
+-- name: unproved
+-- Months that are cut off with a lane whose part is not proved, in order.
+SELECT DISTINCT c.period
+FROM ledger.period_close AS c
+WHERE c.proved_at IS NULL
+ORDER BY c.period;
+
+-- name: prove
+-- A lane's part is proved; the first proof stays.
+UPDATE ledger.period_close AS c
+SET report = %(report)s, proved_at = clock_timestamp()
+WHERE c.lane = %(lane)s AND c.period = %(period)s AND c.proved_at IS NULL;

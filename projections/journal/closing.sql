@@ -1,0 +1,49 @@
+-- What the views say of a lane's part of a month whose books were cut off, run as billing_auditor.
+
+-- name: posted
+-- By currency and account what was posted in the month: nothing past the cut is.
+SELECT d.currency, d.account, sum(d.debit_minor - d.credit_minor)::text
+FROM journal.daily AS d
+WHERE d.lane = %(lane)s AND d.period = %(first_on)s
+GROUP BY d.currency, d.account
+HAVING sum(d.debit_minor - d.credit_minor) <> 0
+ORDER BY d.currency, d.account;
+
+-- name: invoiced
+-- By currency what accounts were invoiced under the month's key up to the cut, as the views show it.
+SELECT a.currency, count(DISTINCT i.account_id), count(*), sum(i.lines_count)::text,
+       sum(i.charges_minor)::text, sum(i.credits_minor)::text, sum(i.tax_minor)::text,
+       sum(i.carried_minor)::text, sum(i.total_minor)::text
+FROM receivables.account AS a
+JOIN ledger.command_key AS k
+  ON k.lane = a.lane AND k.account_id = a.account_id AND k.key = %(key)s
+JOIN receivables.invoice AS i
+  ON i.lane = a.lane AND i.account_id = a.account_id AND i.kind = 'invoice'
+ AND i.seq >= k.first_version AND i.seq <= k.last_version
+WHERE a.lane = %(lane)s AND i.position <= %(position)s
+GROUP BY a.currency
+ORDER BY a.currency;
+
+-- name: categories
+-- Likewise the charges by category, before tax.
+SELECT a.currency, c.category, sum(c.amount_minor)::text
+FROM receivables.account AS a
+JOIN ledger.command_key AS k
+  ON k.lane = a.lane AND k.account_id = a.account_id AND k.key = %(key)s
+JOIN receivables.invoice AS i
+  ON i.lane = a.lane AND i.account_id = a.account_id AND i.kind = 'invoice'
+ AND i.seq >= k.first_version AND i.seq <= k.last_version
+CROSS JOIN LATERAL jsonb_to_recordset(i.categories) AS c (category text, amount_minor numeric)
+WHERE a.lane = %(lane)s AND i.position <= %(position)s
+GROUP BY a.currency, c.category
+HAVING sum(c.amount_minor) <> 0
+ORDER BY a.currency, c.category;
+
+-- name: reached
+-- How far both views are in the lane, and how many accounts of it stand still in either.
+SELECT r.position, j.position,
+       (SELECT count(*) FROM receivables.parked AS p WHERE p.lane = r.lane)
+       + (SELECT count(*) FROM journal.parked AS p WHERE p.lane = r.lane)
+FROM receivables.tracking AS r
+JOIN journal.tracking AS j ON j.lane = r.lane
+WHERE r.lane = %(lane)s;
