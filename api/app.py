@@ -18,6 +18,7 @@ from api.routes.bulk import bulk_operation
 from api.routes.commands import command_operations
 from api.routes.feed import feed_operations
 from api.routes.finance_journal import journal_operations
+from api.routes.finance_standings import standing_operations
 from api.routes.health import health_operations
 from api.routes.lists import list_operations
 from api.routes.logins import login_operations
@@ -85,6 +86,7 @@ def operations(doors: Doors) -> list[Operation]:
         bulk_operation(doors.regions),
         *month_end_operations(doors.regions),
         *journal_operations(doors.regions),
+        *standing_operations(doors.regions),
         *feed_operations(doors.regions),
         *login_operations(doors.regions, doors.passwords),
         *token_operations(doors.regions),

@@ -79,8 +79,10 @@ class Line:
     What is run may be run twice when the connection breaks: give it only what may be done twice.
     """
 
-    def __init__(self, service_url: str, role: str) -> None:
-        self._conninfo = acting_as(service_url, role, statement_timeout=STATEMENT_TIMEOUT)
+    def __init__(self, service_url: str, role: str, **settings: str) -> None:
+        """`settings` are those of its session."""
+        settings = {"statement_timeout": STATEMENT_TIMEOUT} | settings
+        self._conninfo = acting_as(service_url, role, **settings)
         self._connection: Connection | None = None
         self._prepared: dict[bytes, Prepared] = {}
         self._turn = asyncio.Lock()
@@ -159,8 +161,8 @@ class Line:
 class LinePool:
     """A few lines that act as one role; whoever asks gets the next one that is idle."""
 
-    def __init__(self, service_url: str, role: str, size: int) -> None:
-        self._lines = [Line(service_url, role) for _ in range(size)]
+    def __init__(self, service_url: str, role: str, size: int, **settings: str) -> None:
+        self._lines = [Line(service_url, role, **settings) for _ in range(size)]
         self._idle: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
         for line in self._lines:
             self._idle.put_nowait(line)

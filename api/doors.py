@@ -37,6 +37,13 @@ FEED_LINES = 2
 """Of their own: who catches up on years of events does not keep account reads waiting."""
 BOOKS_LINES = 2
 """Of their own as well: reads of a whole region take their time."""
+BOOKS_SETTINGS = {
+    "statement_timeout": "60s",
+    "work_mem": "32MB",
+    "plan_cache_mode": "force_custom_plan",
+    "jit": "off",
+}
+"""A statement over a region is planned for what is asked: that is worth more than planning costs."""
 
 COMMANDS_MAX = 96
 """Single commands of a region under way in a process: some tenths of a second of work."""
@@ -73,7 +80,7 @@ class RegionDoor:
         )
         self.signing = LinePool(database.service_url, SIGN_IN, SIGNING_LINES)
         self.cursor_key = CursorKey(self.reading)
-        self.books = LinePool(database.service_url, READER, BOOKS_LINES)
+        self.books = LinePool(database.service_url, READER, BOOKS_LINES, **BOOKS_SETTINGS)
         self.feed = Feed(database.region.code, LinePool(database.service_url, READER, FEED_LINES))
         self.watch = HeadWatch(self.feed, closing)
         self._database = database

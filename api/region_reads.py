@@ -36,7 +36,7 @@ BEHIND_S_MAX = 1.0
 BEHIND_POLL_S = 0.01
 NOT_OLDER_THAN = Header(
     "Ledger-Position",
-    {"anyOf": [parameters.POSITION, VECTOR_SCHEMA]},
+    {"type": "string", "anyOf": [parameters.POSITION, VECTOR_SCHEMA]},
     "A position that the answer must not be older than: of a command's reply, or of such an answer.",
 )
 AT = Parameter(

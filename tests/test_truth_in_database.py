@@ -1,30 +1,36 @@
 """A real book in a real database: the views, a rebuild, any clock and the stored log tell the truth."""
 
+import asyncio
+import json
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from typing import Any
 
 import pytest
 
+import api.wiring
+from api.app import create_app
 from api.currencies import Currencies
 from api.embedded import EmbeddedServer
+from api.security.logins import Registrar
+from api.settings import Region
+from api.wiring import Doors
 from ledger.history import as_of
 from ledger.importing import Summary, run
 from ledger.receivables_csv import ReceivablesCsv
 from ledger.store.committer import Ledger
 from ledger.store.lanes import account_id
-from ledger.store.migrate import migrate
 from projections.follower import Follower
-from projections.migrations import sources
-from projections.model import ensure
 from projections.reading import Reading
 from projections.rebuild import rebuild
 from projections.receivables import RECEIVABLES
 from tests import truth
-from tests.store.databases import SERVICE, US, Database
+from tests.api.in_process import Sent, in_process
+from tests.store.databases import US, Database
 from tests.test_truth import TODAY, moved, seen
 
 EVENTS = 11_186
@@ -66,12 +72,17 @@ def database(server: EmbeddedServer) -> Database:
     name = f"test_{uuid.uuid4().hex[:16]}"
     server.ensure_database(name)
     made = Database(name, server.owner_url(name), server.service_url(name))
-    migrate(made.owner_url, region=US, service_role=SERVICE, sources=sources())
-    ensure(made.owner_url, RECEIVABLES)
+    served(made).migrate()
     summary = take_in(made)
     assert (True, 2466, 100, 0) == (summary.ok, summary.lines, summary.accounts, summary.replayed)
     assert EVENTS == follow(made)
     return made
+
+
+def served(database: Database) -> api.wiring.Database:
+    """The database as a service has it."""
+    region = Region(code=US.code, name="Test", currency=US.currency, zone=US.zone)
+    return api.wiring.Database(region, database.service_url, database.owner_url, is_embedded=False)
 
 
 @dataclass
@@ -163,6 +174,76 @@ def test_the_live_rows_are_the_book_paid(views: Callable[[Position], Views]) -> 
         assert live is not None
         assert (0, None, 0) == (live.balance_minor, live.due_on, live.current_activity_minor)
         assert live == found.reading.summary(id, TODAY, found.reading.reached(id))
+
+
+def aged(database: Database) -> dict[date, tuple[list[Any], list[Any]]]:
+    """The totals and the accounts of the aging over HTTP, on every day of the truth and live."""
+    token = "us." + "t" * 43
+    with Registrar("us", database.service_url) as registrar:
+        registrar.issue_token(token, f"truth-{uuid.uuid4()}", ["finance"])
+    headers = [(b"authorization", f"Bearer {token}".encode())]
+
+    async def run() -> dict[date, tuple[list[Any], list[Any]]]:
+        found = {}
+        async with in_process(create_app(Doors((served(database),)))) as asking:
+            for on in (*days_of_truth(), TODAY):
+                query = f"limit=500&effective_on={on}" if on != TODAY else "limit=500"
+                got = await asking.ask(Sent("GET", b"/v1/finance/aging", query.encode(), headers))
+                page = json.loads(got.body)
+                assert page["next_cursor"] is None
+                found[on] = (page["totals"], page["data"])
+        return found
+
+    return asyncio.run(run())
+
+
+def days_of_truth() -> list[date]:
+    return [date.fromisoformat(row["as_of"]) for row in truth.rows("totals_asof")]
+
+
+def cents(shown: dict[str, Any], *names: str) -> dict[str, str]:
+    """Amounts shown in dollars, in cents as the truth writes them."""
+    return {name: str(round(float(shown[name]["amount"]) * 100)) for name in names}
+
+
+def test_the_aging_over_http_equals_the_truth(database: Database) -> None:
+    """In total and of every customer on every day of the truth; today nothing is open."""
+    found = aged(database)
+    columns = (*truth.BUCKETS, "balance", "disputed")
+    unlike: list[str] = []
+    for row in truth.rows("totals_asof"):
+        totals, accounts = found[date.fromisoformat(row["as_of"])]
+        if not totals:
+            assert ("0", "0") == (row["open_cents"], row["open_invoices"])
+            continue
+        [total] = totals
+        seen = cents(total, *columns) | {
+            "open_invoices": str(total["open_items"]),
+            "customers_with_balance": str(total["accounts"]),
+            "customers_overdue": str(sum(one["oldest_days"] > 0 for one in accounts)),
+        }
+        unlike += _unlike(f"all on {row['as_of']}", seen, row)
+    for row in truth.rows("customer_asof"):
+        _, accounts = found[date.fromisoformat(row["as_of"])]
+        shown = {one["account_number"]: one for one in accounts}.get(row["customer"])
+        if shown is None:
+            assert ("0", "0") == (row["open_cents"], row["open_invoices"])
+            continue
+        seen = cents(shown, *columns) | {
+            "open_invoices": str(shown["open_items"]),
+            "oldest_due": shown["due_on"],
+            "max_dpd": str(shown["oldest_days"]),
+        }
+        unlike += _unlike(f"{row['customer']} on {row['as_of']}", seen, row)
+    assert [] == unlike
+    assert ([], []) == found[TODAY]
+
+
+def _unlike(where: str, seen: dict[str, str], row: dict[str, str]) -> list[str]:
+    """The columns of a row of the truth that are seen otherwise."""
+    named = {"balance": "open_cents", "disputed": "disputed_open_cents"}
+    true = {name: row[named.get(name, name)] for name in seen}
+    return [f"{where}: {name}" for name in seen if seen[name] != true[name]]
 
 
 def test_rebuilt_views_equal_the_truth_at_an_instant(

@@ -20,6 +20,7 @@ _FUNCTIONS = tuple(
         "lists_invoices.sql",
         "lists_money.sql",
         "statement.sql",
+        "standings.sql",
     )
     for statement in load("projections.receivables", file).values()
 )

@@ -1,7 +1,8 @@
--- The indexes of the receivables tables; each begins with lane and account_id.
+-- The indexes of the receivables tables; each but one begins with lane and account_id.
 
 -- name: indexes
 -- One for each order or range that is read and no primary key gives.
+CREATE INDEX account_numbered ON account (account_number);
 CREATE INDEX invoice_open ON invoice (lane, account_id, due_on, seq) WHERE open_minor <> 0;
 CREATE INDEX invoice_listed ON invoice (lane, account_id, issued_on, seq);
 CREATE INDEX invoice_made ON invoice (lane, account_id, position) WHERE kind = 'invoice';

@@ -257,6 +257,10 @@ READING = (
     Ask("list_events", AUDITOR, query={"limit": "2"}),
     Ask("stream_events", AUDITOR),
 )
+BOOKS = (
+    Ask("get_aging", query={"effective_on": "2020-04-15", "limit": "2"}),
+    Ask("list_receivables", AUDITOR, query={"status": "owing", "effective_on": "2020-04-15"}),
+)
 PUBLIC = (
     Ask(
         "sign_in",
@@ -273,4 +277,4 @@ CLOSING = (
     Ask("close_month", body={"period": "2020-04", "issued_on": "2020-05-02"}),
     Ask("get_month_end", places={"period": "2020-04"}, until=("state", "finished")),
 )
-ASKS = (*BILLING, *PAYING, *ADJUSTING, *OTHERWISE, *READING, *PUBLIC, *CLOSING)
+ASKS = (*BILLING, *PAYING, *ADJUSTING, *OTHERWISE, *READING, *BOOKS, *PUBLIC, *CLOSING)

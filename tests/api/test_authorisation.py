@@ -68,6 +68,9 @@ OF_PERMISSION = {
         ),
         "read account",
     ),
+    **dict.fromkeys(
+        ("get_aging", "list_receivables", "get_trial_balance", "list_journal"), "read books"
+    ),
     **dict.fromkeys(("list_events", "stream_events"), "read feed"),
 }
 """The permission of each operation, written by hand from the contract's roles."""
