@@ -63,6 +63,9 @@ class Reachable(Protocol):
     def month_ends(self) -> MonthEnds:
         """The region's month ends; to be closed."""
 
+    def catch_up(self, timeout_s: float) -> None:
+        """Every view holds what the log holds by now; raises the follower's ViewBehind."""
+
 
 class RegionDoor:
     """One region of a serving process; made outside an event loop, used inside."""
@@ -191,6 +194,10 @@ class RegionDoor:
         What it decides keeps no command waiting.
         """
         return self._database.ledger()
+
+    def catch_up(self, timeout_s: float) -> None:
+        """Every view holds what the log holds by now, for a thread; raises the follower's ViewBehind."""
+        self._database.catch_up(timeout_s)
 
     async def close(self) -> None:
         """What was taken is done, and no connection is left."""

@@ -53,6 +53,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 REFUSALS: Mapping[str, tuple[int, str]] = {
+    "account_changed": (409, "The account has changed since"),
     "account_closed": (409, "The account is closed"),
     "account_exists": (409, "The account exists already"),
     "account_not_settled": (409, "The account is not settled"),
@@ -83,6 +84,7 @@ REFUSALS: Mapping[str, tuple[int, str]] = {
     "item_unknown": (404, "There is no such item"),
     "known_at_in_future": (422, "Known in the future"),
     "month_end_running": (409, "The month is being closed"),
+    "no_dunning_policy": (409, "Nothing is to be charged"),
     "nothing_to_bill": (409, "Nothing to bill"),
     "nothing_to_change": (409, "Nothing to change"),
     "nothing_to_dispute": (409, "Nothing to dispute"),

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ledger.errors import UnknownCurrency
+from ledger.dunning_policy import InvalidPolicy, Policy, PolicyTerms, policy_of
+from ledger.errors import AmountOverflow, InvalidAmount, UnknownCurrency
 from ledger.money import exponent
 
 _CODE = re.compile(r"[a-z][a-z0-9]{0,15}")
@@ -39,6 +40,8 @@ class Region(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     zone: str
     """IANA zone in which the region's business days begin and end."""
     contact: Contact = Contact()
+    dunning: PolicyTerms | None = None
+    """What late payment is charged with, and when customers are reminded; None: never."""
     portal_url: str = ""
     """Where customers reach the portal; empty: where this process serves."""
     database_url: str | None = None
@@ -50,6 +53,11 @@ class Region(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def database(self) -> str:
         """The name of the region's database in the embedded server."""
         return f"ledger_{self.code}"
+
+    @property
+    def policy(self) -> Policy | None:
+        """The dunning policy; raises InvalidPolicy, InvalidAmount and AmountOverflow."""
+        return policy_of(self.dunning, self.currency) if self.dunning else None
 
 
 class _RegionsFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -117,6 +125,10 @@ def _wrong_with(region: Region) -> str | None:
         zoneinfo.ZoneInfo(region.zone)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
         return f"zone {region.zone!r} is not an IANA zone"
+    try:
+        _ = region.policy
+    except (InvalidPolicy, InvalidAmount, AmountOverflow) as fault:
+        return f"dunning: {fault}"
     if region.database_owner_url and not region.database_url:
         return "database_owner_url without database_url"
     for url in (region.database_url, region.database_owner_url):

@@ -9,18 +9,22 @@ from typing import Any, NamedTuple
 from api import moments
 from api.problems import FieldError
 from ledger.calendar import DayOfMonth, EndOfMonth, Net, Terms
+from ledger.dunning import KEY_PREFIX as DUNNING
 from ledger.errors import AmountOverflow, InvalidAmount, UnknownCurrency
 from ledger.ids import ID, ID_SAYS, INVOICE_ID, INVOICE_ID_SAYS
 from ledger.money import exponent, minor_units
-from ledger.month_end import KEY_PREFIX
+from ledger.month_end import KEY_PREFIX as MONTH_END
 from ledger.parts import Tax
 
 TAXES_MAX = 16
 
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,12})?", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}", re.ASCII)
-KEY = re.compile(rf"(?!{KEY_PREFIX})[\x21-\x7e]{{1,255}}", re.ASCII)
-KEY_SAYS = f"1 to 255 printable ASCII characters without blanks, not beginning with {KEY_PREFIX}"
+KEY = re.compile(rf"(?!{MONTH_END}|{DUNNING})[\x21-\x7e]{{1,255}}", re.ASCII)
+KEY_SAYS = (
+    "1 to 255 printable ASCII characters without blanks, not beginning with "
+    f"{MONTH_END} or {DUNNING}"
+)
 _NEVER = r"\u007F-\u009F\u2028-\u202E\u2066-\u2069"
 """What is not in text, for a JSON schema, beside the controls that come first: see _is_unfit."""
 _SHOWN_MAX = 60

@@ -267,9 +267,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A command for one account, with what the edge knows: key, principal and the region's today.
 
     `key` is unique per account for ever. `today` is the region's business day. `if_settings`, when
-    given, are versions of which the account's settings must be one, `currency` the one that bare amounts
-    were read in, which must be the account's: both no part of what is asked, so a retry answers as
-    before whatever they are by then.
+    given, are versions of which the account's settings must be one, `if_version` the one that the
+    account must be at, `currency` the one that bare amounts were read in, which must be the account's:
+    none of them part of what is asked, so a retry answers as before whatever they are by then.
     """
 
     account_number: str
@@ -279,4 +279,5 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     today: date
     dry_run: bool = False
     if_settings: frozenset[int] | None = None
+    if_version: int | None = None
     currency: str | None = None

@@ -26,6 +26,7 @@ from ledger import (
 from ledger.account import Account
 from ledger.deciding import Deciding
 from ledger.errors import (
+    AccountChanged,
     AccountExists,
     AccountUnknown,
     CurrencyMismatch,
@@ -167,6 +168,12 @@ def decide(account: Account | None, known: Known, request: commands.Request) -> 
         raise CurrencyMismatch(expected=account.currency, currency=request.currency or "")
     if request.if_settings is not None and account.settings_version not in request.if_settings:
         raise VersionMismatch(settings_version=account.settings_version)
+    if request.if_version not in (None, account.version):
+        raise AccountChanged(
+            account_number=account.account_number,
+            version=account.version,
+            expected=request.if_version or 0,
+        )
     deciding = Deciding(account, known, request.today, _apply)
     try:
         _RULES[type(command)][1](deciding, command)

@@ -388,6 +388,15 @@ class VersionMismatch(Refusal):
 
 
 @dataclass(eq=False, kw_only=True)
+class AccountChanged(Refusal):
+    code = "account_changed"
+    says = "account {account_number} is at version {version}, no longer at {expected}: look again"
+    account_number: str
+    version: int
+    expected: int
+
+
+@dataclass(eq=False, kw_only=True)
 class KnownAtInFuture(Refusal):
     code = "known_at_in_future"
     says = "{known_at} is after the ledger's clock, {now}"
@@ -448,3 +457,12 @@ class MonthEndRunning(Refusal):
     says = "{period} is being closed with invoices issued on {issued_on}: ask when that is done"
     period: str
     issued_on: str
+
+
+@dataclass(eq=False, kw_only=True)
+class NoDunningPolicy(Refusal):
+    code = "no_dunning_policy"
+    says = (
+        "region {region} has no dunning policy: say in the regions file what is charged, and when"
+    )
+    region: str

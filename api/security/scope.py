@@ -41,6 +41,7 @@ POST_MESSAGE = Permission("post message", ("support", "finance"), "commands")
 ADJUST = Permission("adjust account", ("finance",), "commands")
 CLOSE_MONTH = Permission("close month", ("finance",), "finance")
 READ_BOOKS = Permission("read books", ("finance", "auditor"), "finance")
+DUN = Permission("dun", ("finance",), "finance")
 READ_FEED = Permission("read feed", ("auditor",), "audit")
 KEEP_LOGINS = Permission("keep logins and tokens", ("admin",), None)
 
@@ -56,6 +57,7 @@ PERMISSIONS = (
     ADJUST,
     CLOSE_MONTH,
     READ_BOOKS,
+    DUN,
     READ_FEED,
     KEEP_LOGINS,
 )
