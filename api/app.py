@@ -16,6 +16,7 @@ from api.routes.account_events import account_event_operation
 from api.routes.accounts import account_operations
 from api.routes.bulk import bulk_operation
 from api.routes.commands import command_operations
+from api.routes.dunning import dunning_operation
 from api.routes.feed import feed_operations
 from api.routes.finance_journal import journal_operations
 from api.routes.finance_standings import standing_operations
@@ -87,6 +88,7 @@ def operations(doors: Doors) -> list[Operation]:
         *month_end_operations(doors.regions),
         *journal_operations(doors.regions),
         *standing_operations(doors.regions),
+        dunning_operation(doors.regions),
         *feed_operations(doors.regions),
         *login_operations(doors.regions, doors.passwords),
         *token_operations(doors.regions),

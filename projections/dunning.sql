@@ -29,9 +29,9 @@ JOIN receivables.account AS a ON a.lane = asked.lane AND a.account_id = asked.ac
 ORDER BY asked.n;
 
 -- name: debts
--- The invoices that were late on days that interest is to be charged for, or that are open and late;
--- of accounts where one of them is not done with. One that is closed is done with once interest was
--- charged through its last open day; null `bears_after` asks for open ones alone. Interest is known by
+-- The invoices that were late on days that interest is to be charged for, or may be open and late on
+-- the day; of accounts where one of them is not done with. One closed by the day is done with once interest
+-- was charged through its last open day; null `bears_after`: there is no interest. Interest is known by
 -- its charge's id (ledger.dunning.interest_id), whose last one of the invoice is `interest_id`.
 SELECT found.n, found.number, found.due_on, found.seq, found.total_minor, found.fees_minor,
        found.interest_id
@@ -39,6 +39,7 @@ FROM (
     SELECT asked.n, i.number, i.due_on, i.seq, i.total_minor, own.fees_minor, charged.interest_id,
            bool_or(
                i.open_minor <> 0
+               OR i.moved_on > %(on)s::date
                OR charged.interest_id IS NULL
                OR charged.interest_id < 'interest:' || i.mark || ':'
                                         || to_char(i.moved_on - 1, 'YYYYMMDD')
@@ -52,6 +53,7 @@ FROM (
         WHERE v.lane = asked.lane AND v.account_id = asked.account_id AND v.due_on < %(on)s::date
           AND (
               v.open_minor <> 0
+              OR v.moved_on > %(on)s::date
               OR %(bears_after)s::int IS NOT NULL
                  AND v.moved_on > greatest(v.due_on + 1 + %(bears_after)s::int, %(since)s::date)
           )
