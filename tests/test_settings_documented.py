@@ -1,11 +1,13 @@
 """Settings: every one is documented, and a wrong one is named with its value."""
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from api.settings import VARIABLES, InvalidSetting, load
+from ledger.dunning_policy import Interest, Percent
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
@@ -26,6 +28,15 @@ def test_the_documented_regions_file_is_read(tmp_path: Path) -> None:
     assert ("us", "USD", "America/New_York") == (region.code, region.currency, region.zone)
     assert region.contact.email == "billing@example.com"
     assert region.database_url == ("postgresql://billing_service:secret@db.example.com/ledger_us")
+    policy = region.policy
+    assert policy is not None
+    assert (date(2026, 1, 1), "USD", 2_500) == (
+        policy.since,
+        policy.currency,
+        policy.return_fee_minor,
+    )
+    assert [3, 14, 30] == [step.after_days for step in policy.steps]
+    assert policy.interest == Interest(annual=Percent(8_000_000), minimum_minor=100)
 
 
 def test_without_settings_three_regions_are_embedded() -> None:
@@ -130,6 +141,60 @@ def test_a_wrong_regions_file_says_what_is_wrong(tmp_path: Path, file: str, reas
     with pytest.raises(InvalidSetting) as refused:
         load({"BILLING_LEDGER_REGIONS": str(path)})
     assert str(refused.value).startswith(f"BILLING_LEDGER_REGIONS={path}: ")
+    assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("policy", "reason"),
+    [
+        ("", "required field `since`"),
+        ("since = 2026-01-01", "neither steps, nor interest, nor return_fee"),
+        ("since = 2026-13-01", "is not TOML"),
+        ('since = "soon"\nreturn_fee = "1"', "dunning.since"),
+        ('return_fee = "1.005"', "'1.005' is not an amount of USD"),
+        ('return_fee = "0.00"', "return_fee '0.00' is nothing"),
+        ('return_fee = "-1"', "'-1' is not an amount"),
+        ("return_fee = 25", "dunning.return_fee"),
+        ('return_fee = "1"\ncolour = "red"', "colour"),
+        ("steps = [{after_days = 3}]", "after 3 days has neither reminder nor fee"),
+        ("steps = [{reminder = true}]", "after_days"),
+        ("steps = [{after_days = -1, reminder = true}]", "after_days -1"),
+        ("steps = [{after_days = 367, reminder = true}]", "after_days 367"),
+        (
+            "steps = [{after_days = 7, reminder = true}, {after_days = 7, reminder = true}]",
+            "[7, 7] do not ascend",
+        ),
+        (
+            "steps = [{after_days = 9, reminder = true}, {after_days = 7, reminder = true}]",
+            "[9, 7] do not ascend",
+        ),
+        (
+            f"steps = [{', '.join(f'{{after_days = {n}, reminder = true}}' for n in range(13))}]",
+            "13 steps, more than 12",
+        ),
+        ("steps = [{after_days = 7, fee = {}}]", "either flat or percent"),
+        (
+            'steps = [{after_days = 7, fee = {flat = "1", percent = "1"}}]',
+            "either flat or percent",
+        ),
+        ('steps = [{after_days = 7, fee = {flat = "1", minimum = "1"}}]', "has no minimum"),
+        ('steps = [{after_days = 7, fee = {percent = "1.0000001"}}]', "percent '1.0000001'"),
+        ('steps = [{after_days = 7, fee = {percent = "1e1"}}]', "percent '1e1'"),
+        ('steps = [{after_days = 7, fee = {percent = "٣"}}]', "percent '٣'"),
+        ('interest = {annual_percent = "0"}', "annual_percent '0' is nothing"),
+        ('interest = {annual_percent = "1000"}', "annual_percent '1000'"),
+        ("interest = {after_days = 3}", "annual_percent"),
+    ],
+)
+def test_a_wrong_dunning_policy_says_what_is_wrong(
+    tmp_path: Path, policy: str, reason: str
+) -> None:
+    """A policy that cannot be meant stops the start: nobody is charged by a mistake of writing."""
+    since = "" if policy.startswith("since") or not policy else "since = 2026-01-01\n"
+    path = tmp_path / "regions.toml"
+    path.write_text(f"{REGION}[region.dunning]\n{since}{policy}\n")
+    with pytest.raises(InvalidSetting) as refused:
+        load({"BILLING_LEDGER_REGIONS": str(path)})
     assert reason in str(refused.value)
 
 

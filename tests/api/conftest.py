@@ -3,8 +3,10 @@
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from api.embedded import EmbeddedServer
@@ -58,12 +60,26 @@ def regions_file(directory: Path, *databases: Database) -> Path:
                     "zone": database.region.zone,
                     "database_url": database.service_url,
                     **({"database_owner_url": database.owner_url} if database.owner_url else {}),
+                    **({"dunning": written(database.region)} if database.region.dunning else {}),
                 }
                 for database in databases
             ]
         )
     )
     return path
+
+
+def written(region: Region) -> object:
+    """The region's dunning policy as its operator writes it."""
+    policy = msgspec.to_builtins(region.dunning, builtin_types=(date,))
+    return _given(policy)
+
+
+def _given(value: object) -> object:
+    """The same without what is not said."""
+    if isinstance(value, dict):
+        return {name: _given(one) for name, one in value.items() if one is not None}
+    return [_given(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 @pytest.fixture(scope="session")

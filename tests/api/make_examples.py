@@ -7,14 +7,23 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
+
+import msgspec
 
 from api.embedded import start
 from api.operations import JSON, NDJSON, Operation
 from api.security.logins import NewLogin, Registrar
 from api.wiring import Database
+<<<<<<< HEAD
+=======
+from ledger.dunning_policy import FeeTerms, InterestTerms, PolicyTerms, StepTerms
+from projections.follower import Follower
+from projections.receivables import RECEIVABLES
+>>>>>>> 3131e13 (Document dunning, and test it over HTTP and from the command line)
 from tests.api import scenario, scenario_access
 from tests.api.asking import Ask, Told, operations_of
 from tests.api.books import PASSWORD, STAFF
@@ -24,6 +33,18 @@ from tests.api.scenario import ACCOUNT, CUSTOMER
 from tests.api.serving import WAIT_LIMIT_S, Service, environment_of, eventually, serving
 from tests.conftest import server_directory
 
+REGION = msgspec.structs.replace(
+    REGIONS[0],
+    dunning=PolicyTerms(
+        since=date(2020, 1, 1),
+        steps=(
+            StepTerms(after_days=5, reminder=True),
+            StepTerms(after_days=14, fee=FeeTerms(percent="2.5", minimum="5.00")),
+        ),
+        interest=InterestTerms(annual_percent="9"),
+        return_fee="25.00",
+    ),
+)
 ASKS = (*scenario.ASKS, *scenario_access.ASKS)
 FILE = Path(__file__).parents[2] / "api" / "examples.json"
 SHOWN_HEADERS = ("Ledger-Position", "Location", "ETag")
@@ -188,7 +209,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as directory,
         closing(start(server_directory("examples"))) as server,
     ):
-        database = fresh_database(server, REGIONS[0])
+        database = fresh_database(server, REGION)
         database.migrate()
         found = made(database, Path(directory))
     FILE.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")

@@ -278,3 +278,5 @@ CLOSING = (
     Ask("get_month_end", places={"period": "2020-04"}, until=("state", "finished")),
 )
 ASKS = (*BILLING, *PAYING, *ADJUSTING, *OTHERWISE, *READING, *BOOKS, *PUBLIC, *CLOSING)
+LATE = (Ask("dun", query={"dry_run": "true"}, body={"on": "2020-06-30"}),)
+ASKS = (*BILLING, *PAYING, *ADJUSTING, *OTHERWISE, *READING, *PUBLIC, *CLOSING, *LATE)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -211,9 +212,22 @@ def free_port() -> int:
         return port
 
 
-def toml(regions: Sequence[Mapping[str, str]]) -> str:
+def toml(regions: Sequence[Mapping[str, object]]) -> str:
     """A regions file."""
     return "\n".join(
-        "[[region]]\n" + "\n".join(f"{name} = {json.dumps(value)}" for name, value in one.items())
+        "[[region]]\n" + "\n".join(f"{name} = {_inline(value)}" for name, value in one.items())
         for one in regions
     )
+
+
+def _inline(value: object) -> str:
+    """A value as TOML writes it on one line."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{name} = {_inline(one)}" for name, one in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(_inline, value)) + "]"
+        case date():
+            return value.isoformat()
+        case _:
+            return json.dumps(value)

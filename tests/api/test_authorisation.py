@@ -37,6 +37,7 @@ MAY: dict[str, set[str]] = {
     "post message": {"support", *FINANCE},
     "adjust account": FINANCE,
     "close month": FINANCE,
+    "dun": FINANCE,
     "read books": {"auditor", *FINANCE},
     "read feed": {"auditor", "service"},
     "keep logins and tokens": {"admin"},

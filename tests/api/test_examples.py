@@ -12,15 +12,15 @@ import pytest
 from api.embedded import EmbeddedServer
 from api.openapi import document
 from tests.api.asking import operations_of
-from tests.api.conftest import REGIONS, Deployment, fresh_database
-from tests.api.make_examples import ASKS, FILE, made, masked
+from tests.api.conftest import Deployment, fresh_database
+from tests.api.make_examples import ASKS, FILE, REGION, made, masked
 
 COMMITTED: dict[str, Any] = json.loads(FILE.read_text())
 
 
 def test_the_examples_are_what_a_service_answers(server: EmbeddedServer, tmp_path: Path) -> None:
     """Every example is asked again, in a region of its own, and answered the same."""
-    database = fresh_database(server, REGIONS[0])
+    database = fresh_database(server, REGION)
     database.migrate()
     found = made(database, tmp_path)
     assert masked(COMMITTED) == masked(found), "run .venv/bin/python -m tests.api.make_examples"
