@@ -184,7 +184,7 @@ def _shown(parameter: dict[str, Any], given: Mapping[str, str]) -> dict[str, Any
     text = given.get(parameter["name"])
     if text is None:
         return parameter
-    is_number = parameter["schema"]["type"] == "integer"
+    is_number = parameter["schema"].get("type") == "integer"
     return {**parameter, "example": int(text) if is_number else text}
 
 

@@ -18,12 +18,7 @@ from api.embedded import start
 from api.operations import JSON, NDJSON, Operation
 from api.security.logins import NewLogin, Registrar
 from api.wiring import Database
-<<<<<<< HEAD
-=======
 from ledger.dunning_policy import FeeTerms, InterestTerms, PolicyTerms, StepTerms
-from projections.follower import Follower
-from projections.receivables import RECEIVABLES
->>>>>>> 3131e13 (Document dunning, and test it over HTTP and from the command line)
 from tests.api import scenario, scenario_access
 from tests.api.asking import Ask, Told, operations_of
 from tests.api.books import PASSWORD, STAFF
