@@ -15,6 +15,7 @@ from api.reads import SummaryReader
 from api.routes.account_events import account_event_operation
 from api.routes.accounts import account_operations
 from api.routes.bulk import bulk_operation
+from api.routes.closings import closing_operations
 from api.routes.commands import command_operations
 from api.routes.dunning import dunning_operation
 from api.routes.feed import feed_operations
@@ -86,6 +87,7 @@ def operations(doors: Doors) -> list[Operation]:
         *command_operations(doors.regions),
         bulk_operation(doors.regions),
         *month_end_operations(doors.regions),
+        *closing_operations(doors.regions),
         *journal_operations(doors.regions),
         *standing_operations(doors.regions),
         dunning_operation(doors.regions),

@@ -23,6 +23,7 @@ from api.security.roles import REGISTRAR, SIGN_IN
 from api.security.scope import Permission
 from ledger.closing import MonthEnds
 from ledger.commands import Request
+from ledger.period_close import PeriodCloses
 from ledger.store.committer import Ledger
 from ledger.store.faults import LedgerClosed, StoreUnavailable
 from ledger.store.outcomes import Outcome
@@ -62,6 +63,9 @@ class Reachable(Protocol):
 
     def month_ends(self) -> MonthEnds:
         """The region's month ends; to be closed."""
+
+    def period_closes(self) -> PeriodCloses:
+        """The region's closed months; to be closed."""
 
     def catch_up(self, timeout_s: float) -> None:
         """Every view holds what the log holds by now; raises the follower's ViewBehind."""
@@ -186,6 +190,10 @@ class RegionDoor:
     def month_ends(self) -> MonthEnds:
         """The region's month ends, for a thread; to be closed."""
         return self._database.month_ends()
+
+    def period_closes(self) -> PeriodCloses:
+        """The region's closed months, for a thread; to be closed."""
+        return self._database.period_closes()
 
     def another_ledger(self) -> Ledger:
         """A door to the region's log beside the one that commands go through, for a thread; to be

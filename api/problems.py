@@ -83,6 +83,7 @@ REFUSALS: Mapping[str, tuple[int, str]] = {
     "invoice_settled": (409, "The invoice is settled in part"),
     "item_unknown": (404, "There is no such item"),
     "known_at_in_future": (422, "Known in the future"),
+    "month_not_billed": (409, "The month is not billed yet"),
     "month_end_running": (409, "The month is being closed"),
     "no_dunning_policy": (409, "Nothing is to be charged"),
     "nothing_to_bill": (409, "Nothing to bill"),

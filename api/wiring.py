@@ -18,6 +18,7 @@ from api.security.sign_in import SignIn
 from api.settings import Region, Settings
 from ledger.closing import MonthEnds
 from ledger.import_marks import KeptMarks
+from ledger.period_close import PeriodCloses
 from ledger.store.committer import Ledger
 from ledger.store.log import Log
 from ledger.store.migrate import Migration, RegionRow, migrate, migrations
@@ -66,6 +67,10 @@ class Database:
     def month_ends(self) -> MonthEnds:
         """The region's month ends; to be closed."""
         return MonthEnds(self.service_url)
+
+    def period_closes(self) -> PeriodCloses:
+        """The region's closed months; to be closed."""
+        return PeriodCloses(self.service_url)
 
     def import_marks(self, file_sha256: bytes) -> KeptMarks:
         """How far imports of a file got; to be closed."""

@@ -442,6 +442,14 @@ class PeriodNotOver(Refusal):
 
 
 @dataclass(eq=False, kw_only=True)
+class MonthNotBilled(Refusal):
+    code = "month_not_billed"
+    says = "the books of {period} stay open: {why}"
+    period: str
+    why: str
+
+
+@dataclass(eq=False, kw_only=True)
 class PeriodClosedBefore(Refusal):
     code = "period_closed"
     says = (

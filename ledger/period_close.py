@@ -14,7 +14,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from ledger.closing_report import LaneReport
-from ledger.errors import PeriodClosedBefore, PeriodNotOver
+from ledger.errors import MonthNotBilled, PeriodClosedBefore, PeriodNotOver
 from ledger.month_end import Period, period_of
 from ledger.posting import Cut, Cuts
 from ledger.store.lanes import LANES
@@ -62,8 +62,9 @@ class PeriodCloses:
     def cut_off(self, period: str, *, actor: str, today: date) -> PeriodClose:
         """The month is cut off, and with it every month before; done before, nothing changes.
 
-        Appends wait meanwhile. Raises InvalidPeriod, PeriodNotOver and, when a later month was cut
-        off without this one, PeriodClosedBefore.
+        Appends wait meanwhile. Raises InvalidPeriod, PeriodNotOver, MonthNotBilled unless a month end
+        of it was asked for when it was over, and is finished with nobody refused; and, when a later
+        month was cut off without this one, PeriodClosedBefore.
         """
         asked = period_of(period)
         if asked.last_on >= today:
@@ -77,6 +78,7 @@ class PeriodCloses:
                 later = connection.execute(_SQL["later"], given).fetchone()
                 if later is not None:
                     raise PeriodClosedBefore(period=period, closed=str(later[0]))
+                _refuse_unbilled(asked, connection.execute(_SQL["run"], given).fetchone())
                 connection.execute(_SQL["cut"], given)
         found = self.find(period)
         assert found is not None, period
@@ -139,3 +141,20 @@ class PeriodCloses:
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(self._conninfo, autocommit=True)
         return self._connection
+
+
+def _refuse_unbilled(period: Period, run: tuple[Any, ...] | None) -> None:
+    """Raises MonthNotBilled unless the month end was for all of the month, and has billed it."""
+    assert run is not None
+    lanes, is_finished, asked_on, not_due, refused = run
+    if not lanes:
+        why = "its month end was never asked for"
+    elif not is_finished:
+        why = "its month end is not finished"
+    elif asked_on <= period.last_on or not_due:
+        why = "its month end was asked for before every account was due: ask for it again"
+    elif refused:
+        why = f"{refused} accounts were refused: mend them and ask for the month end again"
+    else:
+        return
+    raise MonthNotBilled(period=str(period), why=why)

@@ -16,6 +16,14 @@ WHERE c.lane = 0 AND c.period > %(period)s
 ORDER BY c.period DESC
 LIMIT 1;
 
+-- name: run
+-- What became of the month end: whether there is one and it is finished, for which day it was asked,
+-- and the accounts that it left.
+SELECT count(*), bool_and(m.finished_at IS NOT NULL), min(m.asked_on), sum(m.not_due)::bigint,
+       sum(m.refused)::bigint
+FROM ledger.month_end AS m
+WHERE m.period = %(period)s;
+
 -- name: cut
 -- Every lane is cut off for the month at its head.
 INSERT INTO ledger.period_close (lane, period, position, actor, cut_at)

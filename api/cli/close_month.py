@@ -1,4 +1,4 @@
-"""`close-month 2020-07`: an invoice for every account that is due, safe to run twice."""
+"""`close-month 2020-07`: an invoice for every account that is due, then the month's books are closed; safe to run twice."""
 
 import argparse
 from collections.abc import Iterator
@@ -10,13 +10,22 @@ from api.cli.preview_month import show
 from api.cli.regional import add_json, add_region, fit_database
 from api.cli.screen import REFUSED, Misuse, Refused, Screen
 from api.cli.serve import workers
+from api.closed_books import ClosedBooks, closed_books
+from api.closing_books import prove_books
 from api.moments import day
 from api.month_end_runners import Runners
 from api.settings import Settings
 from api.wiring import Database
 from ledger.closing import MonthEnd
-from ledger.errors import InvalidPeriod, Refusal
+from ledger.errors import (
+    InvalidPeriod,
+    MonthNotBilled,
+    PeriodClosedBefore,
+    PeriodNotOver,
+    Refusal,
+)
 from ledger.processes import cores
+from projections.month_proof import Disagreement
 
 ACTOR = "close-month"
 CATCH_UP_S_MAX = 600.0
@@ -28,10 +37,20 @@ ACCOUNTS_A_WORKER = 10_000
 """What one process closes in about the time that starting another costs."""
 
 
+class Books(msgspec.Struct, frozen=True):
+    """What became of the month's books: closed, cut off with what disagrees, or why they are open."""
+
+    closed: ClosedBooks | None = None
+    disagreeing: tuple[Disagreement, ...] = ()
+    kept_open: str | None = None
+
+
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Makes the command known."""
     parser = commands.add_parser(
-        "close-month", help="invoice every account that is due in a month", allow_abbrev=False
+        "close-month",
+        help="invoice every account that is due in a month, and close its books",
+        allow_abbrev=False,
     )
     parser.add_argument("period", help="the month, such as 2020-07")
     parser.add_argument(
@@ -49,13 +68,18 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--dry-run", action="store_true", help="show what it would do; nothing is recorded"
     )
+    parser.add_argument(
+        "--keep-open",
+        action="store_true",
+        help="only invoice: what is recorded later may still be posted in the month",
+    )
     add_region(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
-    """Closes the month and waits for the views; 1 when an account was refused.
+    """Closes the month and waits for the views; 1 when an account was refused, or the books disagree.
 
     Goes on with what was asked for and not finished, whoever asked.
     """
@@ -65,8 +89,13 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
         done = _close(given, database, screen)
         screen.progress("views", 0, 0)
         database.catch_up(CATCH_UP_S_MAX)
-    _tell(done, screen)
-    return REFUSED if done.refused else 0
+        _tell(done, screen)
+        kept_open = "asked to stay open" if given.keep_open else None
+        books = Books(kept_open=kept_open) if kept_open else _close_books(given, database, screen)
+    _tell_books(done.period, books, screen)
+    ok = not done.refused and not books.disagreeing
+    screen.result({"ok": ok, **msgspec.to_builtins(done), "books": msgspec.to_builtins(books)})
+    return 0 if ok else REFUSED
 
 
 def _close(given: argparse.Namespace, database: Database, screen: Screen) -> MonthEnd:
@@ -86,6 +115,40 @@ def _close(given: argparse.Namespace, database: Database, screen: Screen) -> Mon
                 ledger, progress=lambda: screen.progress("accounts", status().accounts, 0)
             )
         return status()
+
+
+def _close_books(given: argparse.Namespace, database: Database, screen: Screen) -> Books:
+    """The month's books are closed, or stay open for a reason."""
+    with closing(database.period_closes()) as closes:
+        try:
+            closes.cut_off(given.period, actor=ACTOR, today=database.today())
+        except (PeriodNotOver, MonthNotBilled, PeriodClosedBefore) as refusal:
+            return Books(kept_open=str(refusal))
+    found, disagreeing = prove_books(
+        database, given.period, lambda done, of: screen.progress("books", done, of)
+    )
+    return Books(closed_books(found), tuple(disagreeing))
+
+
+def _tell_books(period: str, books: Books, screen: Screen) -> None:
+    if books.kept_open is not None:
+        screen.say(f"{period}: the books are open: {books.kept_open}")
+        return
+    for one in books.disagreeing[:SHOWN_MAX]:
+        screen.complain(
+            f"lane {one.lane}: {one.view} {one.currency} {one.figure}: the events come to "
+            f"{one.events}, found {one.found}"
+        )
+    if books.disagreeing:
+        screen.say(f"{period}: the books are cut off and not closed: what they say disagrees")
+        return
+    assert books.closed is not None
+    for of in books.closed.currencies:
+        screen.say(
+            f"{period}: {of.currency}: {of.invoices} invoices of {of.accounts} accounts, "
+            f"{of.lines} lines, {of.total.amount} in all"
+        )
+    screen.say(f"{period}: the books are closed")
 
 
 def _preview(given: argparse.Namespace, database: Database, screen: Screen) -> int:
@@ -135,4 +198,3 @@ def _tell(done: MonthEnd, screen: Screen) -> None:
         f"invoiced before, {done.nothing_to_bill} with nothing to bill, {done.not_due} not due, "
         f"{done.refused} refused"
     )
-    screen.result({"ok": not done.refused, **msgspec.to_builtins(done)})

@@ -276,6 +276,8 @@ CLOSING = (
     Ask("close_month", query={"dry_run": "true"}, body={"period": "2020-04"}, shown=False),
     Ask("close_month", body={"period": "2020-04", "issued_on": "2020-05-02"}),
     Ask("get_month_end", places={"period": "2020-04"}, until=("state", "finished")),
+    Ask("close_books", places={"period": "2020-04"}),
+    Ask("get_closed_books", AUDITOR, places={"period": "2020-04"}, until=("state", "closed")),
 )
 ASKS = (*BILLING, *PAYING, *ADJUSTING, *OTHERWISE, *READING, *BOOKS, *PUBLIC, *CLOSING)
 LATE = (Ask("dun", query={"dry_run": "true"}, body={"on": "2020-06-30"}),)

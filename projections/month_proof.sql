@@ -1,5 +1,9 @@
 -- What the views say of a lane's part of a month whose books were cut off, run as billing_auditor.
 
+-- name: scope
+-- Every account may be read until the transaction ends.
+SELECT set_config('billing.scope', '*', true);
+
 -- name: posted
 -- By currency and account what was posted in the month: nothing past the cut is.
 SELECT d.currency, d.account, sum(d.debit_minor - d.credit_minor)::text
@@ -38,12 +42,3 @@ WHERE a.lane = %(lane)s AND i.position <= %(position)s
 GROUP BY a.currency, c.category
 HAVING sum(c.amount_minor) <> 0
 ORDER BY a.currency, c.category;
-
--- name: reached
--- How far both views are in the lane, and how many accounts of it stand still in either.
-SELECT r.position, j.position,
-       (SELECT count(*) FROM receivables.parked AS p WHERE p.lane = r.lane)
-       + (SELECT count(*) FROM journal.parked AS p WHERE p.lane = r.lane)
-FROM receivables.tracking AS r
-JOIN journal.tracking AS j ON j.lane = r.lane
-WHERE r.lane = %(lane)s;

@@ -1,0 +1,112 @@
+"""Whether the journal and the receivables views say of a month what its events come to, lane by lane."""
+
+from typing import Any, cast
+
+import msgspec
+import psycopg
+
+from ledger.closing_report import CurrencyReport, LaneReport
+from ledger.month_end import Period, key_of
+from ledger.store.roles import AUDITOR, acting_as
+from ledger.store.sql import load
+from projections.model import Connection
+
+_INVOICED = (
+    "accounts",
+    "invoices",
+    "lines",
+    "charges_minor",
+    "credits_minor",
+    "tax_minor",
+    "carried_minor",
+    "total_minor",
+)
+_SQL = load("projections", "month_proof.sql")
+
+
+class Disagreement(msgspec.Struct, frozen=True):
+    """A figure of a lane's part of a month: what the events come to, and what a view says instead.
+
+    `view` is journal or receivables. What was counted is a number, amounts are minor units of the
+    currency; as texts, because they may be of any size.
+    """
+
+    lane: int
+    view: str
+    currency: str
+    figure: str
+    events: str
+    found: str
+
+
+class MonthProof:
+    """Compares lanes, as auditors see them; used by one thread. To be closed."""
+
+    def __init__(self, url: str, period: Period) -> None:
+        self._period = period
+        self._connection: Connection = psycopg.connect(
+            acting_as(url, AUDITOR, timezone="UTC"), autocommit=True
+        )
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def lane(self, lane: int, position: int, report: LaneReport) -> list[Disagreement]:
+        """Where the views differ from the report of a lane's events up to its cut at a position.
+
+        They must have reached it. An account that they could not read differs by what they lack.
+        """
+        given = {
+            "lane": lane,
+            "position": position,
+            "first_on": self._period.first_on,
+            "key": key_of(self._period),
+        }
+        with self._connection.transaction():
+            self._connection.execute(_SQL["scope"])
+            posted = self._rows("posted", given)
+            invoiced = self._rows("invoiced", given)
+            categories = self._rows("categories", given)
+        found: dict[tuple[str, str, str], int] = {}
+        for currency, account, amount in posted:
+            found["journal", currency, account] = int(amount)
+        for currency, *counted in invoiced:
+            for name, value in zip(_INVOICED, counted, strict=True):
+                found["receivables", currency, name] = int(value)
+        for currency, category, amount in categories:
+            found["receivables", currency, f"charges:{category}"] = int(amount)
+        return _compared(lane, _expected(report), found)
+
+    def _rows(self, query: str, given: dict[str, object]) -> list[Any]:
+        return cast(list[Any], self._connection.execute(_SQL[query], given).fetchall())
+
+
+def _expected(report: LaneReport) -> dict[tuple[str, str, str], int]:
+    """The figures that views must show, by view, currency and name."""
+    expected: dict[tuple[str, str, str], int] = {}
+    for currency, of in report.currencies.items():
+        for account, amount_minor in of.movements.items():
+            expected["journal", currency, account] = amount_minor
+        for name, value in _invoiced(of).items():
+            expected["receivables", currency, name] = value
+    return expected
+
+
+def _invoiced(of: CurrencyReport) -> dict[str, int]:
+    totals = of.invoices
+    found = {name: getattr(totals, name) for name in _INVOICED if name != "accounts"}
+    categories = {f"charges:{name}": amount for name, amount in totals.categories.items()}
+    return {"accounts": of.accounts, **found, **categories}
+
+
+def _compared(
+    lane: int,
+    expected: dict[tuple[str, str, str], int],
+    found: dict[tuple[str, str, str], int],
+) -> list[Disagreement]:
+    differing = []
+    for key in sorted(expected.keys() | found.keys()):
+        events, shown = expected.get(key, 0), found.get(key, 0)
+        if events != shown:
+            differing.append(Disagreement(lane, *key, str(events), str(shown)))
+    return differing

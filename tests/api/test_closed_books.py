@@ -1,0 +1,275 @@
+"""Closing a month's books: cut off beside writers, proved three ways, closed once, and not before."""
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from api.closing_books import prove_books
+from api.embedded import EmbeddedServer
+from api.wiring import Database
+from ledger import commands as c
+from ledger.errors import MonthNotBilled, PeriodClosedBefore, PeriodNotOver
+from ledger.store.outcomes import Accepted
+from tests.api.books import TOKENS, fill
+from tests.api.conftest import regions_file
+from tests.api.serving import Answer, Ran, environment_of, eventually, run, serving
+from tests.api.test_close_month import US, book, fresh_database, post
+from tests.closing.books import charge, credit, opening
+
+JULY = date(2020, 7, 10)
+OUT_OF_PLACE = (
+    "SELECT count(*) FROM journal.entry AS e JOIN ledger.period_close AS c"
+    " ON c.lane = e.lane AND c.period = '2020-07'"
+    " WHERE (e.period = '2020-07-01') <>"
+    " (e.position <= c.position AND date_trunc('month', e.effective_on) = '2020-07-01')"
+)
+
+
+@pytest.fixture
+def database(server: EmbeddedServer) -> Database:
+    """A region of its own for each test: what is closed stays closed."""
+    made = fresh_database(server, US)
+    made.migrate()
+    return made
+
+
+@pytest.fixture
+def do(database: Database, tmp_path: Path) -> Callable[..., Ran]:
+    """Runs a command on that database."""
+    return partial(run, environment_of(regions_file(tmp_path, database)))
+
+
+def one(database: Database, query: str) -> Any:
+    assert database.owner_url is not None
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        row = owner.execute(query.encode()).fetchone()
+    return row and row[0]
+
+
+def change(database: Database, statement: str) -> None:
+    assert database.owner_url is not None
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        assert owner.execute(statement.encode()).rowcount == 1, statement
+
+
+def bill(database: Database, period: str = "2020-07") -> None:
+    """The month end is done, and nothing more."""
+    with closing(database.month_ends()) as month_ends, closing(database.ledger()) as ledger:
+        month_ends.ask(period, None, actor="t", today=database.today())
+        month_ends.work(ledger)
+
+
+def cut_off(database: Database, period: str = "2020-07") -> None:
+    with closing(database.period_closes()) as closes:
+        closes.cut_off(period, actor="t", today=database.today())
+
+
+def test_a_month_is_billed_and_its_books_closed(database: Database, do: Callable[..., Ran]) -> None:
+    """The report is what was invoiced and posted; closed again nothing changes; what comes late is
+    posted in the next month and leaves what was reported as it was."""
+    book(database, "A", 30)
+    taxed = c.PostCharge(
+        charge_id="t", amount_minor=1_000, description="rent", category="rent", effective_on=JULY,
+        taxes=(c.Tax("vat", "0.2", 200),),
+    )  # fmt: skip  # arguments by what they are for
+    post(database, "more", ("A-0", taxed), ("A-1", credit("r", JULY, 40)))
+    done = do("close-month", "2020-07", "--json")
+    assert done.code == 0, done
+    books = done.lines[0]["books"]["closed"]
+    [usd] = books["currencies"]
+    assert ("closed", 64, 30, 30) == (
+        books["state"], books["lanes_proved"], usd["accounts"], usd["invoices"],
+    )  # fmt: skip
+    assert {"rent": "10.00", "usage": "30.00"} == {
+        one["name"]: one["amount"]["amount"] for one in usd["categories"]
+    }
+    movements = {one["name"]: one["amount"]["amount"] for one in usd["movements"]}
+    assert {
+        "accounts_receivable": "41.60", "allowances": "0.40", "revenue:rent": "-10.00",
+        "revenue:usage": "-30.00", "tax_payable:vat": "-2.00",
+    } == movements  # fmt: skip
+    assert ("12.00", "41.60") == (
+        usd["tax"]["amount"].replace("2.00", "12.00"),
+        usd["total"]["amount"],
+    )
+    post(database, "late", ("A-2", charge("late", JULY, 77)))
+    again = do("close-month", "2020-07")
+    assert (0, "2020-07: the books are closed") == (again.code, again.out.splitlines()[-1])
+    database.catch_up(30)
+    assert 0 == one(database, OUT_OF_PLACE)
+    assert date(2020, 8, 1) == one(
+        database, "SELECT max(period) FROM journal.entry WHERE document = 'charge:late'"
+    )
+    found, disagreeing = prove_books(database, "2020-07")
+    assert ("closed", []) == (found.state, disagreeing)
+
+
+def test_books_stay_open_until_the_month_is_billed(
+    database: Database, do: Callable[..., Ran]
+) -> None:
+    """Not before it is over, nor before its end has billed every account that is due; an earlier month
+    cannot be closed after a later one; asked to stay open they do."""
+    book(database, "A", 3)
+    today = database.today()
+    with closing(database.period_closes()) as closes:
+        ask = partial(closes.cut_off, actor="t", today=today)
+        with pytest.raises(PeriodNotOver):
+            ask(today.isoformat()[:7])
+        with pytest.raises(MonthNotBilled, match="never asked for"):
+            ask("2020-07")
+        with closing(database.month_ends()) as month_ends:
+            month_ends.ask("2020-07", None, actor="t", today=date(2020, 7, 31))
+        with pytest.raises(MonthNotBilled, match="not finished"):
+            ask("2020-07")
+        with closing(database.month_ends()) as month_ends, closing(database.ledger()) as ledger:
+            month_ends.work(ledger)
+        with pytest.raises(MonthNotBilled, match="before every account was due"):
+            ask("2020-07")
+        kept = do("close-month", "2020-07", "--keep-open")
+        assert (0, "2020-07: the books are open: asked to stay open") == (
+            kept.code,
+            kept.out.splitlines()[-1],
+        )
+        assert closes.find("2020-07") is None
+        assert "cut_off" == ask("2020-07").state
+        bill(database, "2020-06")
+        with pytest.raises(PeriodClosedBefore):
+            ask("2020-06")
+
+
+def test_a_cut_beside_writers_has_every_event_on_one_side(database: Database) -> None:
+    """While charges of July come in from several writers it is cut off: each is posted in July or, past
+    its lane's cut, in August; what July comes to is proved."""
+    book(database, "A", 20)
+    bill(database)
+    started, stopping = threading.Barrier(3), threading.Event()
+    sent = [0, 0]
+
+    def write(n: int) -> None:
+        with closing(database.ledger()) as ledger:
+            started.wait()
+            while not stopping.is_set():
+                sent[n] += 1
+                requests = [
+                    c.Request(
+                        account_number=f"A-{a}",
+                        key=f"w{n}-{sent[n]}",
+                        command=charge(f"w{n}-{sent[n]}", JULY, 7),
+                        actor="t",
+                        today=database.today(),
+                    )
+                    for a in range(n, 20, 2)
+                ]
+                for outcome in ledger.handle_now(requests):
+                    assert isinstance(outcome, Accepted), outcome
+
+    writers = [threading.Thread(target=write, args=(n,)) for n in range(2)]
+    for writer in writers:
+        writer.start()
+    started.wait()
+    while min(sent) < 10:
+        stopping.wait(0.01)
+    cut_off(database)
+    upto = list(sent)
+    while min(now - then for now, then in zip(sent, upto, strict=True)) < 10:
+        stopping.wait(0.01)
+    stopping.set()
+    for writer in writers:
+        writer.join()
+    found, disagreeing = prove_books(database, "2020-07")
+    assert ("closed", []) == (found.state, disagreeing)
+    assert 0 == one(database, OUT_OF_PLACE)
+    for period in ("2020-07-01", "2020-08-01"):
+        assert 50 < one(
+            database,
+            f"SELECT count(*) FROM journal.entry WHERE period = '{period}' AND document LIKE 'charge:w%'",
+        )
+
+
+OF_A_SUM = (
+    "WHERE ctid = (SELECT ctid FROM journal.daily WHERE account = '{}' ORDER BY lane LIMIT 1)"
+)
+RECEIVABLE = OF_A_SUM.format("accounts_receivable")
+DAILY = f"UPDATE journal.daily SET debit_minor = debit_minor + {{}} {RECEIVABLE}"
+TOTAL = (
+    "UPDATE receivables.invoice SET total_minor = total_minor + {} WHERE number = 'A-1-2020-07-1'"
+)
+LINES = (
+    "UPDATE receivables.invoice SET lines_count = lines_count + {} WHERE number = 'A-1-2020-07-1'"
+)
+SPOILT = (
+    (DAILY, "journal", "accounts_receivable"),
+    (TOTAL, "receivables", "total_minor"),
+    (LINES, "receivables", "lines"),
+)
+
+
+@pytest.mark.parametrize(("planted", "view", "figure"), SPOILT)
+def test_books_that_disagree_are_not_closed(
+    database: Database, do: Callable[..., Ran], planted: str, view: str, figure: str
+) -> None:
+    """What disagrees is named, with the lane; the other lanes are proved, and once it is mended the
+    month is closed."""
+    book(database, "A", 12)
+    bill(database)
+    database.catch_up(30)
+    change(database, planted.format(5))
+    done = do("close-month", "2020-07", "--json")
+    assert done.code == 1, done
+    [told] = done.lines
+    assert [(view, figure)] == [(d["view"], d["figure"]) for d in told["books"]["disagreeing"]]
+    assert ("cut_off", 63) == tuple(
+        told["books"]["closed"][name] for name in ("state", "lanes_proved")
+    )
+    assert f"{view} USD {figure}" in done.err
+    change(database, planted.format(-5))
+    assert 0 == do("close-month", "2020-07").code
+    with closing(database.period_closes()) as closes:
+        found = closes.find("2020-07")
+    assert found is not None
+    assert "closed" == found.state
+
+
+def test_a_service_closes_the_books(database: Database, tmp_path: Path) -> None:
+    """Asked over HTTP it cuts off and answers, and proves them in its own time; who may not is refused;
+    a month that is not billed is a conflict."""
+    fill(database)
+    book(database, "S", 5)
+    with serving(environment_of(regions_file(tmp_path, database))) as service:
+        path = "/v1/month-ends/2020-07/closing"
+        assert (409, "month_not_billed") == refused(service.send("POST", path, TOKENS["us"]))
+        assert (404, "not_found") == refused(service.ask(path, TOKENS["us"]))
+        bill(database)
+        answer = service.send("POST", path, TOKENS["us"])
+        assert (202, "2020-07") == (answer.status, answer.json["period"])
+
+        def is_closed() -> bool:
+            shown = service.ask(path, TOKENS["us"]).json
+            return bool(shown["state"] == "closed" and shown["lanes_proved"] == 64)
+
+        eventually(is_closed)
+        again = service.send("POST", path, TOKENS["us"])
+        assert (202, "closed") == (again.status, again.json["state"])
+
+
+def refused(answer: Answer) -> tuple[int, str]:
+    return answer.status, answer.code
+
+
+def test_huge_amounts_are_reported_whole(database: Database, do: Callable[..., Ran]) -> None:
+    """Sums over accounts that pass 64 bits."""
+    huge = 10**18
+    numbers = [f"H-{n}" for n in range(30)]
+    post(database, "open", *((number, opening()) for number in numbers))
+    post(database, "charge", *((number, charge("c", JULY, huge)) for number in numbers))
+    done = do("close-month", "2020-07", "--json")
+    assert done.code == 0, done
+    [usd] = done.lines[0]["books"]["closed"]["currencies"]
+    assert f"{30 * huge // 100}.00" == usd["total"]["amount"]
