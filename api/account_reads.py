@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -44,6 +44,8 @@ HEADERS = (NOT_OLDER_THAN, IF_NONE_MATCH)
 AS_OF = (parameters.EFFECTIVE_ON, parameters.KNOWN_AT, parameters.AT)
 
 _encode = msgspec.json.Encoder().encode
+
+T = TypeVar("T")
 
 
 class Reading:
@@ -94,32 +96,25 @@ class Reading:
         )
 
 
-Work = Callable[[Reading, bytes], Awaitable[msgspec.Struct]]
-"""Makes the body; the bytes are the key that cursors are signed with."""
+Work = Callable[[Reading, bytes], Awaitable[T]]
+"""Makes what is answered; the bytes are the key that cursors are signed with."""
 
 
-class AccountRead:
-    """Answers GET requests of one path below an account."""
+class AccountReader:
+    """Lets in who may read an account, and reads it for them at the moment they ask for."""
 
     def __init__(
         self,
         doors: Mapping[str, RegionDoor],
         permission: Permission,
         known: Mapping[str, Parameter],
-        work: Work,
-        *,
-        representation: str = "1",
-        of_settings: bool = False,
     ) -> None:
-        """`of_settings`: the ETag is of the settings, not of the whole account."""
         self._doors = doors
         self._permission = permission
         self._known = known
-        self._work = work
-        self._representation = representation
-        self._of_settings = of_settings
 
-    async def __call__(self, request: Request) -> Response:
+    async def read(self, request: Request, work: Work[T]) -> T:
+        """What the work makes of it; raises Problem and Refusal, also for a read that is too new."""
         region, token = bearer(request.headers.get("authorization", ""), self._doors.__contains__)
         door = self._doors[region]
         today = door.today()
@@ -134,10 +129,9 @@ class AccountRead:
             moment = _moment(given, at)
         except (Problem, PositionUnknown) as found:
             fault, wanted = found, None  # told only to who may read the account
-        if_none_match = request.headers.get("if-none-match")
         key = await door.cursor_key()
 
-        async def read(transaction: Transaction) -> Response | None:
+        async def read(transaction: Transaction) -> T | None:
             entered = await enter_reading(
                 transaction, self._permission, token, at, moment, wanted[0] if wanted else None
             )
@@ -148,19 +142,47 @@ class AccountRead:
             if fault is not None:
                 raise fault
             reading = Reading(transaction, at, region, entered, moment, today, given)
-            return await self._answer(reading, if_none_match, key)
+            return await work(reading, key)
 
         deadline = time.monotonic() + BEHIND_S_MAX
         waited = False
         while True:
-            response = await door.reading.transact(read, frozen=moment.is_live)
-            if response is not None:
-                return response
+            made = await door.reading.transact(read, frozen=moment.is_live)
+            if made is not None:
+                return made
             if time.monotonic() > deadline:
                 lane, reach = wanted or (at.lane, moment.at or 0)
                 raise ViewBehind(position=f"{lane}-{reach}")
             waited = True
             await asyncio.sleep(BEHIND_POLL_S)
+
+
+class AccountRead:
+    """Answers GET requests of one path below an account."""
+
+    def __init__(
+        self,
+        doors: Mapping[str, RegionDoor],
+        permission: Permission,
+        known: Mapping[str, Parameter],
+        work: Work[msgspec.Struct],
+        *,
+        representation: str = "1",
+        of_settings: bool = False,
+    ) -> None:
+        """`of_settings`: the ETag is of the settings, not of the whole account."""
+        self._reader = AccountReader(doors, permission, known)
+        self._work = work
+        self._representation = representation
+        self._of_settings = of_settings
+
+    async def __call__(self, request: Request) -> Response:
+        if_none_match = request.headers.get("if-none-match")
+
+        async def answer(reading: Reading, key: bytes) -> Response:
+            return await self._answer(reading, if_none_match, key)
+
+        return await self._reader.read(request, answer)
 
     async def _answer(self, reading: Reading, if_none_match: str | None, key: bytes) -> Response:
         version = reading.settings_version if self._of_settings else reading.version
@@ -233,7 +255,7 @@ def read_operation(
     name: str,
     says: str,
     known: Mapping[str, parameters.Parameter],
-    work: Work,
+    work: Work[msgspec.Struct],
     reply: Any,
     *,
     of_settings: bool = False,

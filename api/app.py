@@ -18,6 +18,7 @@ from api.routes.bulk import bulk_operation
 from api.routes.closings import closing_operations
 from api.routes.commands import command_operations
 from api.routes.dunning import dunning_operation
+from api.routes.documents import document_operations
 from api.routes.feed import feed_operations
 from api.routes.finance_journal import journal_operations
 from api.routes.finance_standings import standing_operations
@@ -82,6 +83,7 @@ def operations(doors: Doors) -> list[Operation]:
         *second_factor_operations(doors.regions, doors.passwords),
         summary_operation(_summaries(doors)),
         *account_operations(doors.regions),
+        *document_operations(doors.regions, doors.typesetters),
         *list_operations(doors.regions),
         account_event_operation(doors.regions),
         *command_operations(doors.regions),

@@ -33,6 +33,7 @@ VARIABLES = (
     "DATABASE_URL",
     "DATABASE_OWNER_URL",
     "BILLING_LEDGER_SMTP_URL",
+    "BILLING_LEDGER_FONTS",
     "FORWARDED_ALLOW_IPS",
 )
 """Every variable that is read as a setting; docs/settings.md describes each."""
@@ -74,6 +75,8 @@ class Settings:
     """True when an operator relies on that very port."""
     proxies: tuple[str, ...]
     """Addresses and networks whose word counts for who is calling; `*` alone: anybody's."""
+    fonts: Path | None
+    """A folder of fonts for documents, for scripts that those that come along do not have."""
 
     def region(self, code: str) -> Region:
         """The region of that code; raises KeyError."""
@@ -100,6 +103,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         metrics_port=_metrics_port(found.get("BILLING_LEDGER_METRICS_PORT", DEFAULT_METRICS_PORT)),
         metrics_port_is_set="BILLING_LEDGER_METRICS_PORT" in found,
         proxies=_proxies(found.get("FORWARDED_ALLOW_IPS", "")),
+        fonts=_folder("BILLING_LEDGER_FONTS", found.get("BILLING_LEDGER_FONTS")),
     )
 
 
@@ -118,6 +122,12 @@ def _mail_server(url: str | None) -> MailServer | None:
 
 def _metrics_port(text: str) -> int | None:
     return None if text == METRICS_OFF else _port("BILLING_LEDGER_METRICS_PORT", text)
+
+
+def _folder(variable: str, text: str | None) -> Path | None:
+    if text is None or Path(text).is_dir():
+        return Path(text) if text else None
+    raise InvalidSetting(variable, text, "is not a folder")
 
 
 def _proxies(text: str) -> tuple[str, ...]:

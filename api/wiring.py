@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import psycopg
 
 from api import embedded
+from api.documents.pool import Typesetters
 from api.doors import RegionDoor
 from api.reads import SummaryReader
 from api.security.passwords import PasswordPool
@@ -179,11 +181,12 @@ def databases(settings: Settings) -> Iterator[tuple[Database, ...]]:
 class Doors:
     """What one serving process reads and signs in with; made outside, used inside an event loop."""
 
-    def __init__(self, databases: tuple[Database, ...]) -> None:
+    def __init__(self, databases: tuple[Database, ...], fonts: Path | None = None) -> None:
         self.databases = databases
         self.closing = asyncio.Event()
         """Set before the process ends: what would never end by itself does then."""
         self.passwords = PasswordPool()
+        self.typesetters = Typesetters(fonts)
         self.regions = {
             database.region.code: RegionDoor(
                 database,
@@ -199,6 +202,7 @@ class Doors:
     async def close(self) -> None:
         """What is under way is done, and no connection is left."""
         self.passwords.close()
+        await asyncio.to_thread(self.typesetters.close)
         for door in self.regions.values():
             await door.close()
 

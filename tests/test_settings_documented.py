@@ -108,6 +108,7 @@ zone = "America/New_York"
         ({"FORWARDED_ALLOW_IPS": "proxy"}, "FORWARDED_ALLOW_IPS=proxy"),
         ({"FORWARDED_ALLOW_IPS": "10.0.0.1,*"}, "FORWARDED_ALLOW_IPS=10.0.0.1,*"),
         ({"FORWARDED_ALLOW_IPS": "10.0.0.1/8"}, "FORWARDED_ALLOW_IPS=10.0.0.1/8"),
+        ({"BILLING_LEDGER_FONTS": "/nowhere"}, "BILLING_LEDGER_FONTS=/nowhere"),
         ({"BILLING_LEDGER_REGIONS": "/nowhere.toml"}, "BILLING_LEDGER_REGIONS=/nowhere.toml"),
     ],
 )

@@ -70,6 +70,7 @@ def _serve(
         mail=settings.mail,
         counts=counts,
         proxies=settings.proxies,
+        fonts=settings.fonts,
         stopping=stopping,
         meanwhile=meanwhile,
     )

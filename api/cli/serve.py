@@ -57,6 +57,7 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
             mail=settings.mail,
             counts=counts,
             proxies=settings.proxies,
+            fonts=settings.fonts,
             stopping=stopping,
             meanwhile=meanwhile,
         )

@@ -94,13 +94,15 @@ def run(
     mail: MailServer | None,
     counts: Path | None,
     proxies: tuple[str, ...],
+    fonts: Path | None,
     stopping: threading.Event,
     meanwhile: Callable[[str], None],
 ) -> None:
     """Serves until `stopping` is set, then lets workers answer what they have and followers end.
 
     Without a mail server mails wait in the outbox. `counts` is where processes count what they do,
-    None for nowhere. `proxies` say who is calling, where they have been set to be trusted.
+    None for nowhere. `proxies` say who is calling, where they have been set to be trusted. `fonts`
+    is a folder of fonts for documents beside those that come along.
 
     `meanwhile` runs in a thread once the children run, and is given the address to ask at; what it
     raises ends the service and is raised again.
@@ -109,7 +111,7 @@ def run(
     children = Children(
         [
             *(
-                Work(f"worker-{n}", work, (databases, listening, proxies))
+                Work(f"worker-{n}", work, (databases, listening, proxies, fonts))
                 for n in range(1, workers + 1)
             ),
             Work("follower", follow, (databases, mail, url_of(host, port))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.wiring import Database, Doors
@@ -16,7 +17,10 @@ KEEP_ALIVE_S = 30
 
 
 def work(
-    databases: tuple[Database, ...], listening: socket.socket, proxies: tuple[str, ...]
+    databases: tuple[Database, ...],
+    listening: socket.socket,
+    proxies: tuple[str, ...],
+    fonts: Path | None,
 ) -> None:
     """Serves until told to stop by SIGTERM; requests under way are answered first, streams end."""
     # Not at the top: the parent, and every other command, only name this function, and would take
@@ -24,7 +28,7 @@ def work(
     from api.app import create_app
     from api.serving.draining import DrainingServer
 
-    doors = Doors(databases)
+    doors = Doors(databases, fonts)
     config = server_config(create_app(doors), proxies)
     DrainingServer(config, doors.closing).run(sockets=[listening])
 

@@ -16,6 +16,7 @@ import msgspec
 
 from api.embedded import start
 from api.operations import JSON, NDJSON, Operation
+from api.routes.documents import PDF
 from api.security.logins import NewLogin, Registrar
 from api.wiring import Database
 from ledger.dunning_policy import FeeTerms, InterestTerms, PolicyTerms, StepTerms
@@ -161,13 +162,15 @@ class Scene:
 
 
 def _read(response: http.client.HTTPResponse) -> Any:
-    """The body; of lines, all of them; of a stream without end, its first event."""
+    """The body; of lines, all of them; of a stream without end, its first event; none of a PDF."""
     media_type = response.headers.get("Content-Type", "")
     if media_type.startswith(STREAM):
         while not (line := response.readline()).startswith(b"data: "):
             pass
         return json.loads(line.removeprefix(b"data: "))
     body = response.read()
+    if media_type == PDF:
+        return None
     if media_type == NDJSON:
         return [json.loads(line) for line in body.splitlines()]
     assert media_type == JSON or not body

@@ -225,6 +225,13 @@ READING = (
         places={"account_number": ACCOUNT},
         query={"from": "2020-02-01", "to": "2020-02-29", **AS_OF},
     ),
+    Ask(
+        "get_statement_pdf",
+        CUSTOMER,
+        places={"account_number": ACCOUNT},
+        query={"from": "2020-02-01", "to": "2020-02-29", **AS_OF},
+    ),
+    Ask("get_invoice_pdf", CUSTOMER, places={"account_number": ACCOUNT, "number": _JANUARY}),
     _read("list_activity"),
     *(
         _read(f"list_{kind}")

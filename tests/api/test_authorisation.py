@@ -66,6 +66,7 @@ OF_PERMISSION = {
             *("list_refunds", "list_write_offs", "list_disputes", "list_messages"),
             *("get_charge", "get_invoice", "get_payment", "get_credit", "get_refund"),
             *("get_write_off", "get_dispute", "get_message", "list_account_events"),
+            *("get_invoice_pdf", "get_statement_pdf"),
         ),
         "read account",
     ),

@@ -1,0 +1,1 @@
+"""Invoices and statements of account as documents (PDF), made anew each time from the same figures."""

@@ -1,0 +1,160 @@
+"""A few processes that typeset for one that serves, which goes on meanwhile and survives what they do not.
+
+A process has a memory of its own, which a long document makes large: it ends after one. It can be
+stopped when it takes too long, and gives way to whatever else wants the machine.
+"""
+
+import asyncio
+import os
+import queue
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from api import logs
+from ledger.processes import Parent, Worker, WorkerFailed, end
+
+TYPESETTERS = 2
+WAITING_MAX = 32
+"""Documents that may wait for a process; about a second's worth."""
+LARGE_BYTES = 250_000
+"""Content of about 1,000 lines: documents above this are made one at a time."""
+TIME_S_MAX = 30.0
+"""For one document; the largest takes a tenth of it on an idle machine."""
+MEMORY_BYTES_MAX = 3 * 2**30
+"""Address space of a process: the largest document needs a third of it."""
+NICENESS = 5
+ATTEMPTS_MAX = 2
+"""A process that waited may have been killed meanwhile; a fresh one has not."""
+
+
+class TypesettersBusy(Exception):
+    """More documents wait than are let wait; ask again in a moment."""
+
+
+class TookTooMuch(Exception):
+    """A document took longer or more memory than it may; its process was stopped."""
+
+
+class NotTypeset(Exception):
+    """A document cannot be made; the message says why. A fault of this program, not of who asks."""
+
+
+class _Told(NamedTuple):
+    """What a process tells of one document: its bytes, or why there are none."""
+
+    pdf: bytes | None
+    says: str = ""
+
+
+class Typesetters:
+    """Processes that make documents, started when first needed, with a bounded queue before them.
+
+    `fonts` is a folder of fonts for scripts that those of the typesetter do not have.
+    """
+
+    def __init__(self, fonts: Path | None = None) -> None:
+        self._fonts = fonts
+        self._threads = ThreadPoolExecutor(TYPESETTERS, thread_name_prefix="typesetter")
+        self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
+        self._one_large = asyncio.Lock()
+        self._inside = 0
+
+    async def pdf(self, content: bytes) -> bytes:
+        """The document with this content, a Document as JSON.
+
+        Raises TypesettersBusy at once when too many wait; TookTooMuch and NotTypeset.
+        """
+        if self._inside >= TYPESETTERS + WAITING_MAX:
+            raise TypesettersBusy
+        self._inside += 1
+        try:
+            if len(content) <= LARGE_BYTES:
+                return await self._made(content, is_large=False)
+            async with self._one_large:
+                return await self._made(content, is_large=True)
+        finally:
+            self._inside -= 1
+
+    def close(self) -> None:
+        """No process is left; what is being made is made first."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        end(self._idle.get_nowait() for _ in range(self._idle.qsize()))
+
+    async def _made(self, content: bytes, *, is_large: bool) -> bytes:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._typeset, content, is_large)
+
+    def _typeset(self, content: bytes, is_large: bool) -> bytes:
+        """In a thread: hands the content to a process and waits."""
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            worker = self._worker()
+            try:
+                told = _told_by(worker, content)
+            except WorkerFailed as fault:
+                end([worker])
+                logs.event("typesetter_died", says=str(fault))
+                if attempt == ATTEMPTS_MAX:
+                    raise TookTooMuch from None
+                continue
+            except TookTooMuch:
+                end([worker])
+                logs.event("typesetter_stopped", after_s=TIME_S_MAX)
+                raise
+            if is_large:
+                end([worker])
+            else:
+                self._idle.put_nowait(worker)
+            if told.pdf is None:
+                raise NotTypeset(told.says)
+            return told.pdf
+        raise AssertionError("unreachable")
+
+    def _worker(self) -> Worker:
+        """A process that nobody else uses meanwhile."""
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            return Worker("typesetter", _work, self._fonts)
+
+
+def _told_by(worker: Worker, content: bytes) -> _Told:
+    """What the process says of a document; raises WorkerFailed, and TookTooMuch past its time."""
+    worker.tell(content)
+    if not worker.connection.poll(TIME_S_MAX):
+        raise TookTooMuch
+    told = worker.said()
+    assert isinstance(told, _Told), told
+    return told
+
+
+def _work(parent: Parent, fonts: Path | None) -> None:
+    """What a typesetter's process runs."""
+    _give_way()
+    # Not at the top: whoever serves has no need of them.
+    import msgspec
+    import typst
+
+    from api.documents.content import Document
+    from api.documents.typesetting import Typesetter
+
+    typesetter = Typesetter(fonts)
+    decode = msgspec.json.Decoder(Document).decode
+    while True:
+        content = parent.hear()
+        try:
+            told = _Told(typesetter.pdf(decode(content)))
+        except typst.TypstError as fault:
+            told = _Told(None, fault.diagnostic)
+        parent.tell(told)
+
+
+def _give_way() -> None:
+    """This process has one core, less of it than others want, and bounded memory, where it can be so."""
+    os.environ["RAYON_NUM_THREADS"] = "1"  # read by the typesetter when it begins
+    if sys.platform == "linux":
+        import resource
+
+        os.nice(NICENESS)
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))

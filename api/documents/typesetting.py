@@ -1,0 +1,79 @@
+"""Typesetting: the same bytes from the same content, in any process and on any machine.
+
+No clock, no network and none of the machine's fonts or locales have a part in it.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typst
+
+from api.documents.content import Document, Invoice
+from api.documents.invoice import invoice_view
+from api.documents.statement import statement_view
+from api.documents.wording import BREAK, code_points
+
+STANDARDS: list[Any] = ["a-2a", "ua-1"]
+"""PDF/A for the archive, PDF/UA for who has it read to them; both refuse what no font can show."""
+ATTEMPTS_MAX = 4
+_HERE = Path(__file__).parent
+_encode = msgspec.json.Encoder().encode
+# As typst 0.15 says it; tests/documents/test_typesetting.py tells when it says it otherwise.
+_NOT_SHOWN = re.compile(r'error: PDF/[^\n]*: the text `"((?:[^"\\]|\\.)*)"` could not be displayed')
+_ESCAPE = re.compile(r"\\(?:u\{([0-9a-f]+)\}|(.))")
+
+
+class Typesetter:
+    """Makes documents of one kind after another; `fonts` is a folder of fonts for further scripts."""
+
+    def __init__(self, fonts: Path | None = None) -> None:
+        self._compiler = typst.Compiler(
+            root=_HERE,
+            font_paths=[] if fonts is None else [fonts],
+            ignore_system_fonts=True,
+        )
+
+    def pdf(self, document: Document) -> bytes:
+        """The document, which says every character of its content or names it by its code point."""
+        template, shown = _view(document)
+        view = _encode(shown).decode()
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                made = self._compiler.compile(
+                    _HERE / template,
+                    format="pdf",
+                    sys_inputs={"view": view, "break": BREAK},
+                    pdf_standards=STANDARDS,
+                )
+                assert isinstance(made, bytes)  # of pages a list, which a PDF is not
+                return made
+            except typst.TypstError as fault:
+                missing = _not_shown(fault)
+                if not missing or attempt == ATTEMPTS_MAX:
+                    raise
+                view = _named(view, missing)
+        raise AssertionError("unreachable")
+
+
+def _view(document: Document) -> tuple[str, dict[str, Any]]:
+    if isinstance(document, Invoice):
+        return "invoice.typ", invoice_view(document)
+    return "statement.typ", statement_view(document)
+
+
+def _not_shown(fault: typst.TypstError) -> Sequence[str]:
+    """The texts that no font has, the longest first."""
+    found = {
+        _ESCAPE.sub(lambda e: chr(int(e[1], 16)) if e[1] else e[2], text)
+        for text in _NOT_SHOWN.findall(fault.diagnostic)
+    }
+    return sorted(found, key=lambda text: (-len(text), text))
+
+
+def _named(view: str, texts: Sequence[str]) -> str:
+    """The view, as JSON, with each of the texts replaced by the names of its characters."""
+    pattern = "|".join(re.escape(_encode(text).decode()[1:-1]) for text in texts)
+    return re.sub(pattern, lambda found: code_points(msgspec.json.decode(f'"{found[0]}"')), view)
