@@ -184,8 +184,8 @@ def _shown(parameter: dict[str, Any], given: Mapping[str, str]) -> dict[str, Any
     text = given.get(parameter["name"])
     if text is None:
         return parameter
-    is_number = parameter["schema"].get("type") == "integer"
-    return {**parameter, "example": int(text) if is_number else text}
+    is_text = parameter["schema"].get("type") not in ("integer", "boolean")
+    return {**parameter, "example": text if is_text else msgspec.json.decode(text)}
 
 
 def _reply(

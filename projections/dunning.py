@@ -28,7 +28,7 @@ from ledger.store.roles import PROJECTOR, acting_as
 from ledger.store.sql import load
 from projections.model import SESSION
 
-PAGE = 256
+PAGE = 512
 """Accounts that are looked at together."""
 SWAPS_MAX = 8
 """Rebuilds that may put new tables in place while one page is read."""

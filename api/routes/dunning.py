@@ -62,7 +62,10 @@ def dunning_operation(doors: Mapping[str, RegionDoor]) -> Operation:
         body=DunningBody,
         body_required=False,
         reply_type=NDJSON,
-        codes=("no_dunning_policy", "effective_in_future", "view_behind"),
+        codes=(
+            *("no_dunning_policy", "effective_in_future", "view_behind"),
+            "account_changed",  # of a line
+        ),
         problems=(400, 401, 403, 409, 413, 415, 422, 503),
     )
 
