@@ -7,7 +7,7 @@ billed by somebody who was killed before that are found by their key.
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, cast
 from uuid import UUID
 
@@ -38,6 +38,8 @@ REFUSALS_KEPT_MAX = 16
 """Refusals a lane keeps; all are counted."""
 WAIT_S = 0.02
 """How often a runner looks whether one that holds the last lanes is gone."""
+AHEAD_MAX_S = 7 * 86_400.0
+"""No end is expected later: a run that stood still for long says nothing of its speed."""
 STATEMENT_TIMEOUT = "30s"
 HELD_MAX = "5min"
 """A lane held longer by a runner that says nothing is free again."""
@@ -54,7 +56,9 @@ class MonthEnd(msgspec.Struct, frozen=True, kw_only=True):
 
     `issued_on` None: each invoice is issued on the day its period ends. Every account counts once:
     `issued` by this run, `replayed` by an earlier one, `nothing_to_bill`, `not_due` by the day of
-    issue (or of asking), or `refused`, of which `refusals` are the first of each lane.
+    issue (or of asking), or `refused`, of which `refusals` are the first of each lane. While it runs,
+    `accounts_left` are still to be looked at, and `end_expected_at` is when that will be done if it
+    goes on as fast, if that can be said.
     """
 
     period: str
@@ -72,6 +76,8 @@ class MonthEnd(msgspec.Struct, frozen=True, kw_only=True):
     not_due: int
     refused: int
     refusals: tuple[RefusedAccount, ...]
+    accounts_left: int | None
+    end_expected_at: datetime | None
 
 
 class MonthEnds:
@@ -131,30 +137,12 @@ class MonthEnds:
 
     def status(self, period: str) -> MonthEnd | None:
         """The period's run; None when it was never asked for. Raises InvalidPeriod."""
-        given = {"period": str(period_of(period))}
-        row = self._open().execute(_SQL["status"], given).fetchone()
-        kept = self._open().execute(_SQL["refusals"], given).fetchall()
-        if row is None:
-            return None
-        issued_on, asked_on, actor, asked_at, moved_at, finished_at, *counts = row
-        issued, replayed, nothing_to_bill, not_due, refused = counts
-        return MonthEnd(
-            period=period,
-            state="finished" if finished_at else "running",
-            issued_on=issued_on,
-            asked_on=asked_on,
-            actor=actor,
-            asked_at=asked_at,
-            moved_at=moved_at,
-            finished_at=finished_at,
-            accounts=sum(counts),
-            issued=issued,
-            replayed=replayed,
-            nothing_to_bill=nothing_to_bill,
-            not_due=not_due,
-            refused=refused,
-            refusals=tuple(msgspec.convert(refusal, RefusedAccount) for (refusal,) in kept),
-        )
+        found = self._runs(period=str(period_of(period)), before=None, limit=1)
+        return found[0] if found else None
+
+    def runs(self, before: str | None, limit: int) -> list[MonthEnd]:
+        """At most so many runs that were asked for, the latest month's first, of months before one."""
+        return self._runs(period=None, before=before, limit=limit)
 
     def accounts(self) -> int:
         """How many accounts there are."""
@@ -193,6 +181,18 @@ class MonthEnds:
             self._connection.close()
             self._connection = None
 
+    def _runs(self, **given: object) -> list[MonthEnd]:
+        connection = self._open()
+        rows = connection.execute(_SQL["runs"], given).fetchall()
+        refusals: dict[str, list[RefusedAccount]] = {period: [] for period, *_ in rows}
+        for period, refusal in connection.execute(
+            _SQL["refusals"], {"periods": list(refusals)}
+        ).fetchall():
+            refusals[period].append(msgspec.convert(refusal, RefusedAccount))
+        is_any_running = any(finished_at is None for *_, finished_at, _, _, _, _, _ in rows)
+        accounts = self.accounts() if is_any_running else 0
+        return [_run(row, tuple(refusals[row[0]]), accounts) for row in rows]
+
     def _step(self, ledger: Ledger) -> bool:
         """Whether there was a lane to work on: a batch of accounts is done then."""
         connection = self._open()  # all in one transaction: when it is lost, so are the locks
@@ -214,6 +214,40 @@ class MonthEnds:
             )
             self._connection.prepare_threshold = 0
         return self._connection
+
+
+def _run(row: tuple[Any, ...], refusals: tuple[RefusedAccount, ...], accounts: int) -> MonthEnd:
+    """A run as it was read; `accounts` are how many there are, of interest while it runs."""
+    period, issued_on, asked_on, actor, asked_at, moved_at, finished_at, *counts = row
+    issued, replayed, nothing_to_bill, not_due, refused = counts
+    done = sum(counts)
+    left = max(accounts - done, 0) if finished_at is None else None
+    return MonthEnd(
+        period=period,
+        state="running" if finished_at is None else "finished",
+        issued_on=issued_on,
+        asked_on=asked_on,
+        actor=actor,
+        asked_at=asked_at,
+        moved_at=moved_at,
+        finished_at=finished_at,
+        accounts=done,
+        issued=issued,
+        replayed=replayed,
+        nothing_to_bill=nothing_to_bill,
+        not_due=not_due,
+        refused=refused,
+        refusals=refusals,
+        accounts_left=left,
+        end_expected_at=_expected(asked_at, moved_at, done, left) if left else None,
+    )
+
+
+def _expected(asked_at: datetime, moved_at: datetime, done: int, left: int) -> datetime | None:
+    """When the accounts left are done if it goes on as fast; None when nobody could say."""
+    if not done or (ahead_s := (moved_at - asked_at).total_seconds() * left / done) > AHEAD_MAX_S:
+        return None
+    return moved_at + timedelta(seconds=ahead_s)
 
 
 def _refuse_untimely(asked: Asked) -> None:

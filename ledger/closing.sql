@@ -53,22 +53,25 @@ FROM ledger.month_end AS m
 WHERE m.finished_at IS NULL
 ORDER BY m.period;
 
--- name: status
--- A run as a whole.
-SELECT min(m.issued_on), min(m.asked_on), min(m.actor), min(m.asked_at), max(m.moved_at),
+-- name: runs
+-- Runs as a whole, the latest month's first: of one period, or those before one.
+SELECT m.period, min(m.issued_on), min(m.asked_on), min(m.actor), min(m.asked_at), max(m.moved_at),
        CASE WHEN bool_and(m.finished_at IS NOT NULL) THEN max(m.finished_at) END,
        sum(m.issued)::bigint, sum(m.replayed)::bigint, sum(m.nothing_to_bill)::bigint,
        sum(m.not_due)::bigint, sum(m.refused)::bigint
 FROM ledger.month_end AS m
-WHERE m.period = %(period)s
-GROUP BY m.period;
+WHERE m.period = COALESCE(%(period)s::text, m.period)
+  AND (%(before)s::text IS NULL OR m.period < %(before)s)
+GROUP BY m.period
+ORDER BY m.period DESC
+LIMIT %(limit)s;
 
 -- name: refusals
--- The refusals that a run kept, lane by lane in the order they were met.
-SELECT kept.refusal
+-- The refusals that runs kept, lane by lane in the order they were met.
+SELECT m.period, kept.refusal
 FROM ledger.month_end AS m
 CROSS JOIN LATERAL jsonb_array_elements(m.refusals) WITH ORDINALITY AS kept (refusal, n)
-WHERE m.period = %(period)s
+WHERE m.period = ANY (%(periods)s::text[])
 ORDER BY m.lane, kept.n;
 
 -- name: claim

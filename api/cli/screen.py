@@ -9,6 +9,8 @@ import msgspec
 
 REFUSED = 1
 PROGRESS_EVERY_S = 0.5
+PACE_AFTER_S = 1.0
+"""How long something must have gone on before it is told how fast."""
 
 
 class Misuse(Exception):
@@ -26,6 +28,7 @@ class Screen:
         self.as_json = as_json
         self._progress_at = 0.0
         self._progress_shown = False
+        self._progress_began = "", 0.0, 0
 
     def say(self, text: str) -> None:
         """For people: standard output, or standard error beside JSON."""
@@ -58,16 +61,28 @@ class Screen:
             self.say("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip())
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """How far it is, twice a second at most; on a terminal in place."""
+        """How far it is, twice a second at most, how fast and how long yet; on a terminal in place."""
         now = time.monotonic()
+        if self._progress_began[0] != what:
+            self._progress_began = what, now, done
         if now - self._progress_at < PROGRESS_EVERY_S and done != total:
             return
         self._progress_at = now
         of = f" of {total:,}" if total else ""
         in_place = sys.stderr.isatty()
         start, end = ("\r\x1b[K", "") if in_place else ("", "\n")
-        print(f"{start}{what}: {done:,}{of}", end=end, file=sys.stderr, flush=True)
+        pace = self._pace(now, done, total)
+        print(f"{start}{what}: {done:,}{of}{pace}", end=end, file=sys.stderr, flush=True)
         self._progress_shown = in_place
+
+    def _pace(self, now: float, done: int, total: int) -> str:
+        _, at, before = self._progress_began
+        if now - at < PACE_AFTER_S or not before < done < total:
+            return ""
+        rate = (done - before) / (now - at)
+        left_s = (total - done) / rate
+        left = f"{left_s:.0f} s" if left_s < 120 else f"{left_s / 60:.0f} min"
+        return f", {rate:,.0f}/s, {left} left"
 
     def _end_progress(self) -> None:
         if self._progress_shown:

@@ -13,11 +13,12 @@ from starlette.responses import Response
 from api import parameters
 from api.asking import come_in, private
 from api.body import read_json
+from api.cursors import list_of, seal, unseal
 from api.doors import RegionDoor
 from api.moments import DAY_SCHEMA, FIRST_DAY, LAST_DAY
 from api.month_end_preview import InvoiceWouldBe, PreviewEnd, RefusalWouldBe
 from api.operations import NDJSON, Handle, Operation
-from api.parameters import DRY_RUN
+from api.parameters import CURSOR, DRY_RUN, LIMIT, LIMIT_DEFAULT
 from api.problems import Problem, invalid_field
 from api.routes.month_end_previews import Previews
 from api.security.scope import CLOSE_MONTH
@@ -39,6 +40,16 @@ class MonthEndBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _KNOWN = parameters.named(DRY_RUN)
+_OF_LIST = parameters.named(LIMIT, CURSOR)
+
+
+class MonthEndsPage(msgspec.Struct, frozen=True):
+    """A page of the list."""
+
+    data: list[MonthEnd]
+    next_cursor: str | None
+
+
 _decoder = msgspec.json.Decoder(MonthEndBody)
 
 
@@ -70,7 +81,18 @@ def month_end_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
             raise Problem("not_found", f"no month end of {period} was asked for")
         return private(run)
 
-    return [_closing(ask), _looking(status)]
+    async def listed(request: Request) -> Response:
+        asker = await come_in(request, doors, CLOSE_MONTH, _OF_LIST)
+        key, kind = await asker.door.cursor_key(), list_of("list_month_ends", PATH, {})
+        limit: int = asker.found.get("limit", LIMIT_DEFAULT)
+        text: str | None = asker.found.get("cursor")
+        before = None if text is None else unseal(key, kind, text, tuple[str])[0]
+        runs = await _at(asker.door, lambda ends: ends.runs(before, limit + 1))
+        page = runs[:limit]
+        further = seal(key, kind, (page[-1].period,)) if len(runs) > limit else None
+        return private(MonthEndsPage(page, further))
+
+    return [_closing(ask), _listing(listed), _looking(status)]
 
 
 def _closing(handle: Handle) -> Operation:
@@ -96,6 +118,21 @@ def _closing(handle: Handle) -> Operation:
             *("effective_in_future", "effective_before_cause"),
         ),
         problems=(400, 401, 403, 409, 413, 415, 422, 503),
+    )
+
+
+def _listing(handle: Handle) -> Operation:
+    return Operation(
+        method="GET",
+        path=PATH,
+        name="list_month_ends",
+        says="Month ends that were asked for, the latest month first",
+        tag="month ends",
+        permission=CLOSE_MONTH,
+        handle=handle,
+        parameters=_OF_LIST,
+        replies={200: MonthEndsPage},
+        problems=(401, 403, 422, 503),
     )
 
 

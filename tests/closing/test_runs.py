@@ -88,6 +88,50 @@ def test_a_run_tells_how_it_stands(closing: Closing) -> None:
     assert {ACTOR} == actors
 
 
+def test_a_run_tells_when_its_end_is_expected(
+    closing: Closing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it runs: how many accounts are left, and when they are done at the pace so far; not
+    before the first, not for a run that stood still for months, and not once it is finished."""
+    monkeypatch.setattr(closing_module, "BATCH_MAX", 50)
+    many(closing, 200, MID_JULY)
+    asked = ask(closing, "2020-07", None, TODAY)
+    assert isinstance(asked, MonthEnd)
+    assert (200, None) == (asked.accounts_left, asked.end_expected_at)
+    while (run := closing.month_ends.status("2020-07")) is not None and run.accounts < 60:
+        stop_after_one_batch(closing)
+    assert run is not None
+    assert run.accounts_left == 200 - run.accounts > 0
+    pace = (run.moved_at - run.asked_at) / run.accounts
+    assert run.end_expected_at is not None
+    ahead = run.end_expected_at - run.moved_at
+    assert abs(ahead - pace * run.accounts_left).total_seconds() < 0.001
+    closing.database.run("UPDATE ledger.month_end SET asked_at = asked_at - interval '500 years'")
+    stood = closing.month_ends.status("2020-07")
+    assert stood is not None
+    assert stood.end_expected_at is None
+    done = closing.close("2020-07")
+    assert (None, None) == (done.accounts_left, done.end_expected_at)
+
+
+def test_runs_are_listed_the_latest_month_first(closing: Closing) -> None:
+    """Each with its own counts and refusals, in pages that begin before a month."""
+    many(closing, 20, MID_JULY)
+    used = c.Request(
+        account_number="used", key="month-end:2020-07", command=opening(), actor="t", today=TODAY
+    )
+    closing.ledger.handle_now([used])
+    for period in ("2020-07", "2020-06", "2020-08"):
+        closing.close(period)
+    listed = closing.month_ends.runs(None, 10)
+    assert ["2020-08", "2020-07", "2020-06"] == [run.period for run in listed]
+    assert [(0, 0), (20, 1), (0, 0)] == [(run.issued, len(run.refusals)) for run in listed]
+    assert listed == [closing.month_ends.status(run.period) for run in listed]
+    assert listed[:2] == closing.month_ends.runs(None, 2)
+    assert listed[1:] == closing.month_ends.runs("2020-08", 2)
+    assert [] == closing.month_ends.runs("2020-06", 2)
+
+
 def test_asking_while_it_runs(closing: Closing) -> None:
     """The same again changes nothing; another day of issue is refused; on a later day the run begins
     anew, since more accounts may be due."""
