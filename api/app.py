@@ -17,8 +17,8 @@ from api.routes.accounts import account_operations
 from api.routes.bulk import bulk_operation
 from api.routes.closings import closing_operations
 from api.routes.commands import command_operations
-from api.routes.dunning import dunning_operation
 from api.routes.documents import document_operations
+from api.routes.dunning import dunning_operation
 from api.routes.feed import feed_operations
 from api.routes.finance_journal import journal_operations
 from api.routes.finance_standings import standing_operations

@@ -209,9 +209,8 @@ def _reply(
         schema = types.schema(operation.replies[status])
         reply = example.reply if example and example.reply.status == status else None
         media_type = operation.reply_types.get(status, operation.reply_type)
-        found["content"] = _content(media_type, schema, reply.body if reply else UNSET)
         body = UNSET if reply is None or reply.body is None else reply.body
-        found["content"] = _content(operation.reply_type, schema, body)
+        found["content"] = _content(media_type, schema, body)
     return found
 
 

@@ -242,7 +242,7 @@ def test_a_service_closes_the_books(database: Database, tmp_path: Path) -> None:
     a month that is not billed is a conflict."""
     fill(database)
     book(database, "S", 5)
-    with serving(environment_of(regions_file(tmp_path, database))) as service:
+    with serving(environment_of(regions_file(tmp_path, database)), tmp_path) as service:
         path = "/v1/month-ends/2020-07/closing"
         assert (409, "month_not_billed") == refused(service.send("POST", path, TOKENS["us"]))
         assert (404, "not_found") == refused(service.ask(path, TOKENS["us"]))
