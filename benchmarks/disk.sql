@@ -10,7 +10,7 @@ SELECT n.nspname || '.' || c.relname,
        CASE c.relkind WHEN 'i' THEN pg_relation_size(c.oid) ELSE pg_table_size(c.oid) END
 FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname IN ('ledger', 'receivables') AND c.relkind IN ('r', 'i')
+WHERE n.nspname IN ('ledger', 'receivables', 'journal') AND c.relkind IN ('r', 'i')
 ORDER BY 2 DESC, 1;
 
 -- name: upkeep
@@ -18,5 +18,5 @@ ORDER BY 2 DESC, 1;
 -- dead, and how often autovacuum came by.
 SELECT schemaname || '.' || relname, n_tup_upd, n_tup_hot_upd, n_live_tup, n_dead_tup, autovacuum_count
 FROM pg_stat_user_tables
-WHERE schemaname IN ('ledger', 'receivables') AND n_tup_upd > 0
+WHERE schemaname IN ('ledger', 'receivables', 'journal') AND n_tup_upd > 0
 ORDER BY n_tup_upd DESC, 1;

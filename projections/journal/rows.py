@@ -117,18 +117,22 @@ class JournalRows:
         rows = self._rows(connection)
         return {AccountRow: self._accounts, EntryRow: rows, LaneDayRow: self._days.rows}
 
-    def _rows(self, connection: Connection) -> list[EntryRow]:
+    def _rows(self, connection: Connection) -> list[tuple[Any, ...]]:
         lanes = sorted({at.lane for at, _, _ in self._taken})
         cuts = cuts_of(connection, lanes)
         self._learn_currencies(connection)
-        rows = []
+        # Plain tuples of EntryRow's fields: nothing else is made as often.
+        rows: list[tuple[Any, ...]] = []
         for at, day, found in self._taken:
             lane, position, account_id, _, recorded_at = at
             currency = self._currency[account_id]
             for n, (kind, on, debit, credit, document, invoice, amount_minor) in enumerate(found):
                 period = cuts.period(lane, position, on)
-                row = (lane, position, n, account_id, recorded_at, on, period, currency)
-                rows.append(EntryRow(*row, amount_minor, kind, debit, credit, document, invoice))
+                row = (
+                    *(lane, position, n, account_id, recorded_at, on, period, currency),
+                    *(amount_minor, kind, debit, credit, document, invoice),
+                )
+                rows.append(row)
                 self._add((lane, currency, debit, kind, on, period, day), 1, amount_minor)
                 self._add((lane, currency, credit, kind, on, period, day), 2, amount_minor)
         return rows

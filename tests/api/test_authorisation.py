@@ -71,7 +71,11 @@ OF_PERMISSION = {
         "read account",
     ),
     **dict.fromkeys(
-        ("get_aging", "list_receivables", "get_trial_balance", "list_journal"), "read books"
+        (
+            *("get_aging", "list_receivables", "get_trial_balance", "list_journal"),
+            "get_closed_books",
+        ),
+        "read books",
     ),
     **dict.fromkeys(("list_events", "stream_events"), "read feed"),
 }
