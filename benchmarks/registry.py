@@ -8,6 +8,7 @@ from benchmarks.results import Found
 from benchmarks.rows.at_scale import at_scale
 from benchmarks.rows.billing_day import billing_day
 from benchmarks.rows.bulk import bulk_copy, bulk_save
+from benchmarks.rows.documents import documents
 from benchmarks.rows.growth import growth
 from benchmarks.rows.month_end import month_end
 from benchmarks.rows.overload import overload
@@ -36,6 +37,7 @@ ROWS = (
     Row("at-scale", "bulk commands on a full ledger, against an empty one", at_scale),
     Row("month-end", "month-end close, 20 lines an account", month_end),
     Row("replay", "replay for audit, in full and of the hash chains alone", replay),
+    Row("documents", "invoices of 40 lines set as PDF", documents),
     Row("visible", "from a write to its summary, under 1,000 commands a second", visible),
     Row("overload", "twice what the service can take, for a minute", overload),
     Row("billing-day", "a biller's day over HTTP, alike and with one hot account", billing_day),

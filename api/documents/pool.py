@@ -1,7 +1,7 @@
 """A few processes that typeset for one that serves, which goes on meanwhile and survives what they do not.
 
-A process has a memory of its own, which a long document makes large: it ends after one. It can be
-stopped when it takes too long, and gives way to whatever else wants the machine.
+A process has a memory of its own: typst keeps what its last ten documents took, so one that has grown
+large ends. It can be stopped when it takes too long, and gives way to whatever else wants the machine.
 """
 
 import asyncio
@@ -20,6 +20,8 @@ WAITING_MAX = 32
 """Documents that may wait for a process; about a second's worth."""
 LARGE_BYTES = 250_000
 """Content of about 1,000 lines: documents above this are made one at a time."""
+KEPT_BYTES_MAX = 300 * 2**20
+"""Of memory that a process may come to for the next document; it begins with some 60 MiB."""
 TIME_S_MAX = 30.0
 """For one document; the largest takes a tenth of it on an idle machine."""
 MEMORY_BYTES_MAX = 3 * 2**30
@@ -42,9 +44,10 @@ class NotTypeset(Exception):
 
 
 class _Told(NamedTuple):
-    """What a process tells of one document: its bytes, or why there are none."""
+    """What a process tells of one document: its bytes, or why there are none; and of its memory."""
 
     pdf: bytes | None
+    resident_bytes: int
     says: str = ""
 
 
@@ -71,9 +74,9 @@ class Typesetters:
         self._inside += 1
         try:
             if len(content) <= LARGE_BYTES:
-                return await self._made(content, is_large=False)
+                return await self._made(content)
             async with self._one_large:
-                return await self._made(content, is_large=True)
+                return await self._made(content)
         finally:
             self._inside -= 1
 
@@ -82,11 +85,11 @@ class Typesetters:
         self._threads.shutdown(wait=True, cancel_futures=True)
         end(self._idle.get_nowait() for _ in range(self._idle.qsize()))
 
-    async def _made(self, content: bytes, *, is_large: bool) -> bytes:
+    async def _made(self, content: bytes) -> bytes:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._typeset, content, is_large)
+        return await loop.run_in_executor(self._threads, self._typeset, content)
 
-    def _typeset(self, content: bytes, is_large: bool) -> bytes:
+    def _typeset(self, content: bytes) -> bytes:
         """In a thread: hands the content to a process and waits."""
         for attempt in range(1, ATTEMPTS_MAX + 1):
             worker = self._worker()
@@ -102,7 +105,7 @@ class Typesetters:
                 end([worker])
                 logs.event("typesetter_stopped", after_s=TIME_S_MAX)
                 raise
-            if is_large:
+            if told.resident_bytes > KEPT_BYTES_MAX:
                 end([worker])
             else:
                 self._idle.put_nowait(worker)
@@ -134,20 +137,22 @@ def _work(parent: Parent, fonts: Path | None) -> None:
     _give_way()
     # Not at the top: whoever serves has no need of them.
     import msgspec
+    import psutil
     import typst
 
     from api.documents.content import Document
     from api.documents.typesetting import Typesetter
 
+    this = psutil.Process()
     typesetter = Typesetter(fonts)
     decode = msgspec.json.Decoder(Document).decode
     while True:
         content = parent.hear()
         try:
-            told = _Told(typesetter.pdf(decode(content)))
+            pdf, says = typesetter.pdf(decode(content)), ""
         except typst.TypstError as fault:
-            told = _Told(None, fault.diagnostic)
-        parent.tell(told)
+            pdf, says = None, fault.diagnostic
+        parent.tell(_Told(pdf, this.memory_info().rss, says))
 
 
 def _give_way() -> None:

@@ -22,7 +22,7 @@ anywhere."""
 _PIECE_WIDTH = 6
 """Of what stays together in such a word."""
 _LETTER_PT = 4.4
-_HEAD_LETTER_PT = 4.9
+_HEAD_LETTER_PT = 5.3
 _BETWEEN_PT = 9.0
 """What a letter or digit takes of a table's column, on the safe side, and what stands free beside it."""
 BREAK = "\u200b"

@@ -68,12 +68,17 @@ def test_a_process_that_was_killed_is_replaced(typesetters: Typesetters) -> None
     assert asyncio.run(typesetters.pdf(SMALL)).startswith(b"%PDF")
 
 
-def test_a_large_document_ends_its_process(typesetters: Typesetters) -> None:
+def test_a_large_document_ends_its_process(
+    typesetters: Typesetters, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What it took of memory is given back."""
     before = set(processes())
     lines = [line(n, description="a call of some length " * 8) for n in range(1_000)]
     content = msgspec.json.encode(invoice(lines))
     assert len(content) > pool.LARGE_BYTES
+    monkeypatch.setattr(pool, "KEPT_BYTES_MAX", 150 * 2**20)
+    asyncio.run(typesetters.pdf(SMALL))
+    assert 1 == len(set(processes()) - before)
     pdf = asyncio.run(typesetters.pdf(content))
     assert set() == set(processes()) - before
     assert "Total USD 11,000.00" in text_of(pdf)
@@ -119,4 +124,4 @@ def test_a_fault_of_the_typesetter_is_told(
 
 def _fails(parent: pool.Parent, fonts: Path | None) -> None:
     while parent.hear():
-        parent.tell(pool._Told(None, "the template is wrong"))
+        parent.tell(pool._Told(None, 0, "the template is wrong"))
