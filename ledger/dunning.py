@@ -155,7 +155,8 @@ class _Due:
 
     def all(self) -> Iterator[Assessment]:
         found = spells(self._facts.debts, self._facts.unapplied, self._on)
-        for debt in sorted(self._facts.debts, key=lambda debt: (debt.due_on, debt.seq)):
+        standing = [debt for debt in self._facts.debts if not debt.is_cancelled]
+        for debt in sorted(standing, key=lambda debt: (debt.due_on, debt.seq)):
             late = found[debt.number]
             if late and late[-1].last_on == self._on:
                 yield from self._steps(debt, late[-1].amount_minor)

@@ -73,6 +73,7 @@ def _debts(events: list[e.Event], on: date) -> Iterable[Debt]:
             if movement.figure in ("open", "flagged") and movement.on <= on:
                 days = moved.setdefault(movement.item, defaultdict(lambda: [0, 0]))
                 days[movement.on][movement.figure == "flagged"] += movement.amount_minor
+    cancelled = {event.number for event in events if isinstance(event, e.InvoiceCancelled)}
     for version, event in enumerate(events, start=1):
         match event:
             case e.InvoiceIssued():
@@ -95,6 +96,7 @@ def _debts(events: list[e.Event], on: date) -> Iterable[Debt]:
                 total_minor=total_minor,
                 fees_minor=fees_minor,
                 moved=tuple(Moved(day, *by) for day, by in sorted(moved[number].items())),
+                is_cancelled=number in cancelled,
             )
 
 

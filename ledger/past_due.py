@@ -23,7 +23,8 @@ class Moved(msgspec.Struct, frozen=True, gc=False):
 class Debt(msgspec.Struct, frozen=True, kw_only=True):
     """An invoice or debit item that was late on some day; `moved` holds each day once.
 
-    `seq` is its order of issue, `fees_minor` what of its total are charges for late payment.
+    `seq` is its order of issue, `fees_minor` what of its total are charges for late payment. One that
+    `is_cancelled` by now was past due until then, as far as credit covered what came after it.
     """
 
     number: str
@@ -32,6 +33,7 @@ class Debt(msgspec.Struct, frozen=True, kw_only=True):
     total_minor: int
     fees_minor: int
     moved: tuple[Moved, ...]
+    is_cancelled: bool = False
 
 
 class Spell(msgspec.Struct, frozen=True, gc=False):

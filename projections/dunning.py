@@ -73,6 +73,7 @@ class _Debt(NamedTuple):
     seq: int
     total_minor: int
     fees_minor: int
+    is_cancelled: bool
     interest_id: str | None
 
 
@@ -240,6 +241,7 @@ def _debt(debt: _Debt, moved: Sequence[Moved]) -> Debt:
         total_minor=debt.total_minor,
         fees_minor=debt.fees_minor,
         moved=tuple(moved),
+        is_cancelled=debt.is_cancelled,
     )
 
 

@@ -30,24 +30,28 @@ ORDER BY asked.n;
 
 -- name: debts
 -- The invoices that were late on days that interest is to be charged for, or may be open and late on
--- the day; of accounts where one of them is not done with. One closed by the day is done with once interest
+-- the day; of accounts where one of them is not done with. A cancelled one is; one closed by the day is done with once interest
 -- was charged through its last open day; null `bears_after`: there is no interest. Interest is known by
 -- its charge's id (ledger.dunning.interest_id), whose last one of the invoice is `interest_id`.
 SELECT found.n, found.number, found.due_on, found.seq, found.total_minor, found.fees_minor,
-       found.interest_id
+       found.is_cancelled, found.interest_id
 FROM (
     SELECT asked.n, i.number, i.due_on, i.seq, i.total_minor, own.fees_minor, charged.interest_id,
+           i.is_cancelled,
            bool_or(
-               i.open_minor <> 0
-               OR i.moved_on > %(on)s::date
-               OR charged.interest_id IS NULL
-               OR charged.interest_id < 'interest:' || i.mark || ':'
-                                        || to_char(i.moved_on - 1, 'YYYYMMDD')
+               NOT i.is_cancelled AND (
+                   i.open_minor <> 0
+                   OR i.moved_on > %(on)s::date
+                   OR charged.interest_id IS NULL
+                   OR charged.interest_id < 'interest:' || i.mark || ':'
+                                            || to_char(i.moved_on - 1, 'YYYYMMDD')
+               )
            ) OVER (PARTITION BY asked.n) AS is_to_do
     FROM unnest(%(lanes)s::int[], %(accounts)s::uuid[])
          WITH ORDINALITY AS asked (lane, account_id, n)
     CROSS JOIN LATERAL (
         SELECT v.number, v.due_on, v.seq, v.total_minor, v.open_minor, v.moved_on, v.categories,
+               v.cancelled_on IS NOT NULL AS is_cancelled,
                left(encode(sha256(convert_to(v.number, 'UTF8')), 'hex'), %(mark_chars)s) AS mark
         FROM receivables.invoice AS v
         WHERE v.lane = asked.lane AND v.account_id = asked.account_id AND v.due_on < %(on)s::date

@@ -157,6 +157,8 @@ def test_interest_is_the_sum_over_days_of_what_was_past_due(
     for n in range((day(on) - since).days + 1):
         at = since + timedelta(n)
         for number, amount_minor in left(facts_of(events, at), at).items():
+            if own[number].is_cancelled:
+                continue
             if (at - own[number].due_on).days > policy.interest.after_days:
                 bearing = own[number].total_minor - own[number].fees_minor
                 amounts[number] = amounts.get(number, 0) + min(amount_minor, max(bearing, 0))

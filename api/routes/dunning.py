@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope
 from starlette.types import Send as SendMessage
 
 from api import parameters
-from api.asking import come_in
+from api.asking import Asker, come_in, note
 from api.body import read_object
 from api.doors import RegionDoor
 from api.dunning import AssessmentLine, Run, RunTotals, Send, policy_for
@@ -101,7 +101,7 @@ class DunningEndpoint:
             send=None if asker.found.get("dry_run") else _sender(asker.door),
             catch_up=partial(_catch_up, asker.door),
         )
-        answer = Answer(run, self._done)
+        answer = Answer(run, self._done, partial(_note, request, asker, run))
         await answer.begin()
         return answer
 
@@ -112,11 +112,13 @@ class DunningEndpoint:
 class Answer(Streamed):
     """A run's lines as they come; what is under way when the answer ends is waited for."""
 
-    def __init__(self, run: Run, done: Callable[[], None]) -> None:
+    def __init__(self, run: Run, done: Callable[[], None], note: Callable[[], None]) -> None:
+        """`done` is called when it is over, `note` when nothing is left to do."""
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(self._lines(), NDJSON, headers)
         self._run = run
         self._done = done
+        self._note = note
         self._pages = run.parts()
         self._page = self._next()
 
@@ -139,6 +141,7 @@ class Answer(Streamed):
             self._page = self._next()
             if lines:
                 yield _written(lines)
+        self._note()
         yield _written([self._run.totals()])
 
     def _next(self) -> "asyncio.Future[list[AssessmentLine] | None]":
@@ -169,6 +172,14 @@ def _sender(door: RegionDoor) -> Send:
         return asyncio.run_coroutine_threadsafe(door.handle(requests), loop).result()
 
     return send
+
+
+def _note(request: Request, asker: Asker, run: Run) -> None:
+    totals = run.totals()
+    if totals.dry_run:
+        return
+    posted = {total.kind: total.count for total in totals.totals}
+    note("dunned", request, asker, on=totals.on, posted=posted, refused=totals.refused)
 
 
 def _catch_up(door: RegionDoor) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.app import create_app
 from api.embedded import EmbeddedServer
@@ -206,6 +207,24 @@ def test_the_command_line_refuses(do: Run, database: Database, deployment: Any) 
     assert "region us has no dunning policy" in without.err
 
 
+class Gone(Exception):
+    """The caller's connection ended."""
+
+
+def left(app: ASGIApp) -> ASGIApp:
+    """The application, left by its callers at the first bytes of an answer."""
+
+    async def leaving(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_some(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                raise Gone
+            await send(message)
+
+        await app(scope, receive, send_some)
+
+    return leaving
+
+
 def asked(query: bytes = b"", body: bytes = b"") -> Sent:
     headers = [(b"authorization", f"Bearer {TOKEN}".encode())]
     return Sent("POST", b"/v1/dunning", query, headers, body)
@@ -244,6 +263,9 @@ async def told(app: InProcess, monkeypatch: pytest.MonkeyPatch) -> list[Got]:
         patched.setattr(Database, "catch_up", behind)
         for _ in range(dunning.RUNS_MAX + 1):
             found.append(await app.ask(asked(b"dry_run=true")))
+    for _ in range(dunning.RUNS_MAX + 1):
+        with pytest.raises(Gone):
+            await InProcess(left(app._app)).ask(asked(b"dry_run=true"))
     last = await app.ask(asked(b"dry_run=true"))
     last.body = b""
     return [*found, last]

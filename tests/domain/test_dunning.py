@@ -227,6 +227,15 @@ def test_interest_follows_what_was_owed_day_by_day() -> None:
     assert "50.00 USD to 100.00 USD" in interest.says
 
 
+def test_a_cancelled_invoice_bears_nothing() -> None:
+    """It no longer stands: no interest for the days before it was cancelled either."""
+    by = policy(Step(after_days=0, fee=FLAT, reminder=True), interest=Interest(annual=YEARLY))
+    given = past()
+    given.ask(c.CancelInvoice(number="N"), late(20))
+    assert [] == asked_for(given, by, late(30))
+    assert [] == asked_for(given, by, late(10))
+
+
 def test_interest_waits_until_it_reaches_the_minimum() -> None:
     """Less is not charged, nor lost: the days count once it is reached."""
     by = policy(interest=Interest(annual=YEARLY, minimum_minor=100))

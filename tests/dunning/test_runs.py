@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date
+from typing import Any
 
+import msgspec
 import pytest
 
 from api import dunning as run_module
-from api.dunning import policy_for
+from api.dunning import Run, Send, policy_for
 from api.regions import Region
 from ledger import commands as c
 from ledger.dunning import fee_id, interest_id, reminder_id
+from ledger.dunning_policy import Fee, Step
 from ledger.errors import AccountChanged, EffectiveInFuture, NoDunningPolicy, Refusal
 from ledger.store.committer import Ledger
 from ledger.store.outcomes import Outcome, Refused
@@ -159,6 +162,40 @@ def test_without_the_version_a_payment_in_between_is_missed(
     with closing(Between(database.service_url, [(number, paying(10_000), late(8))])) as ledger:
         lines, _ = dunned.run(late(8), FEE_ALONE, send=ledger.handle_now)
     assert ["10.00"] == [line.amount.amount for line in lines if line.amount]
+
+
+def counting_ahead(
+    run: Run, send: Send, accounts: Iterable[Any], changed: list[Any]
+) -> Iterator[tuple[Any, Any, Any]]:
+    """The fault: all of an account at once, each on the version that those before it would make."""
+    asked = [(account, one) for account in accounts for one in account.left]
+    requests = []
+    for account, one in asked:
+        requests.append(run._request(account, one))
+        account.version += 1
+    for (account, one), outcome in zip(asked, send(requests), strict=True):
+        if isinstance(outcome, Refused):
+            changed.append(account)
+        else:
+            yield account, one, run._answer(account, one, outcome)
+
+
+@pytest.mark.parametrize("planted", [False, True])
+def test_no_fee_of_several_slips_behind_a_payment(
+    dunned: Dunned, database: Database, monkeypatch: pytest.MonkeyPatch, planted: bool
+) -> None:
+    """Of two fees none is charged once the invoice is paid. With versions counted ahead one is: the
+    payment takes the place of the first."""
+    if planted:
+        monkeypatch.setattr(Run, "_post", counting_ahead)
+    [number] = dunned.many(1)
+    by = msgspec.structs.replace(
+        FEE_ALONE, steps=(*FEE_ALONE.steps, Step(after_days=9, fee=Fee(flat_minor=200)))
+    )
+    paid = c.IssueCredit(credit_id="k", amount_minor=10_000, applies_to="account", reason="gift")
+    with closing(Between(database.service_url, [(number, paid, late(16))])) as ledger:
+        lines, _ = dunned.run(late(16), by, send=ledger.handle_now)
+    assert ([number] if planted else []) == [line.account_number for line in lines]
 
 
 def test_payments_race_a_run(
