@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from ledger import commands as c
 from ledger.dunning import assess
 from ledger.dunning_facts import facts_of
 from ledger.dunning_policy import Fee, Interest, Percent, Policy, Step
@@ -84,6 +85,27 @@ def test_the_views_give_what_the_events_give(dunned: Dunned) -> None:
         assert all(line.status == "posted" for line in lines)
         catch_up(dunned.database)
     assert {"late_fee", "interest", "reminder", "return_fee"} == kinds
+
+
+def test_charges_for_late_payment_are_known_on_their_invoice(dunned: Dunned) -> None:
+    """Billed together with others, they bear nothing: read from the views as from the events."""
+    numbers = dunned.many(2)
+    dunned.run(late(16))
+    usage = c.PostCharge(charge_id="d", amount_minor=700, description="calls", category="usage")
+    dunned.send([(numbers[1], usage)], late(16))
+    dunned.send([(number, c.IssueInvoice(number="F")) for number in numbers], late(16))
+    catch_up(dunned.database)
+    on = late(60)
+    events = histories(dunned)
+    bases = []
+    for one in everything(dunned, POLICY, on):
+        assert one.facts is not None
+        expected = assess(facts_of(events[one.account_number], on), POLICY, on, BILLER)
+        assert expected == assess(one.facts, POLICY, on, BILLER)
+        of_fees = [a for a in expected.assessments if a.invoice == "F" and a.kind != "reminder"]
+        bases += [(one.account_number, a.kind, a.base_minor) for a in of_fees]
+    one_of_each = [(numbers[1], kind, 700) for kind in ("late_fee", "interest")]
+    assert one_of_each == bases
 
 
 def test_pages_hold_every_account_once(dunned: Dunned, monkeypatch: pytest.MonkeyPatch) -> None:
