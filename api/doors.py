@@ -195,13 +195,10 @@ class RegionDoor:
         """The region's closed months, for a thread; to be closed."""
         return self._database.period_closes()
 
-    def another_ledger(self) -> Ledger:
-        """A door to the region's log beside the one that commands go through, for a thread; to be
-        closed.
-
-        What it decides keeps no command waiting.
-        """
-        return self._database.ledger()
+    @property
+    def database(self) -> Reachable:
+        """The region's database, for a process beside this one."""
+        return self._database
 
     def catch_up(self, timeout_s: float) -> None:
         """Every view holds what the log holds by now, for a thread; raises the follower's ViewBehind."""

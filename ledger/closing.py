@@ -119,10 +119,8 @@ class MonthEnds:
         assert run is not None, period
         return run
 
-    def preview(
-        self, ledger: Ledger, period: str, issued_on: date | None, *, today: date
-    ) -> Preview:
-        """What `ask` and `work` would do now; reads alone, through the door that would record it.
+    def preview(self, period: str, issued_on: date | None, *, today: date) -> Preview:
+        """What `ask` and `work` would do now, to be read batch by batch while this is open.
 
         Raises what `ask` does, and MonthEndRunning for an earlier month that is being closed: its
         invoices are still to take lines that this one would show.
@@ -133,7 +131,7 @@ class MonthEnds:
         row = self._open().execute(_SQL["in_the_way"], given).fetchone()
         if row is not None:
             raise _running(*row)
-        return Preview(asked, ledger, lambda claims: _stretches(self._open(), claims, PREVIEW_MAX))
+        return Preview(asked, lambda claims: _stretches(self._open(), claims, PREVIEW_MAX))
 
     def status(self, period: str) -> MonthEnd | None:
         """The period's run; None when it was never asked for. Raises InvalidPeriod."""

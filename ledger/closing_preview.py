@@ -45,18 +45,18 @@ class Preview:
     def __init__(
         self,
         asked: Asked,
-        ledger: Ledger,
         look: Callable[[Sequence[Claim]], list[Stretch]],
     ) -> None:
         """`look` gives the next accounts behind what is claimed."""
         self.asked = asked
         self.counts = dict.fromkeys(COUNTS, 0)
         self.totals: dict[str, InvoiceTotals] = {}
-        self._ledger = ledger
         self._look = look
 
-    def batches(self) -> Iterator[list[Previewed]]:
+    def batches(self, ledger: Ledger) -> Iterator[list[Previewed]]:
         """Invoices and refusals, a batch of accounts at a time, which may hold none of either.
+
+        They are decided by the door to the log, which records nothing.
 
         Raises StoreUnavailable, LedgerClosed and psycopg's errors.
         """
@@ -65,7 +65,7 @@ class Preview:
             claims, left = left[:LANES_MAX], left[LANES_MAX:]
             while True:  # ends: a key used meanwhile is seen the next time
                 stretches = self._look(claims)
-                found = self._preview(stretches)
+                found = self._preview(stretches, ledger)
                 if found is not None:
                     break
             yield found
@@ -76,11 +76,11 @@ class Preview:
             ]
             left = [*further, *left]
 
-    def _preview(self, stretches: Sequence[Stretch]) -> list[Previewed] | None:
+    def _preview(self, stretches: Sequence[Stretch], ledger: Ledger) -> list[Previewed] | None:
         """What a batch comes to; None when a key was used otherwise since it was looked up."""
         asked = [ask_for(stretch, dry_run=True) for stretch in stretches]
         requests = [request for _, requests in asked for request in requests]
-        outcomes = self._ledger.handle_now(requests)
+        outcomes = ledger.handle_now(requests)
         counted = Tally()
         invoices = []
         for request, outcome in zip(requests, outcomes, strict=True):

@@ -157,10 +157,8 @@ def _preview(given: argparse.Namespace, database: Database, screen: Screen) -> i
     """Tells what the close would do; 1 when an account would be refused."""
     with closing(database.ledger()) as ledger, closing(database.month_ends()) as month_ends:
         with _refusals_told():
-            preview = month_ends.preview(
-                ledger, given.period, given.issued_on, today=database.today()
-            )
-        show(preview, month_ends.accounts(), screen)
+            preview = month_ends.preview(given.period, given.issued_on, today=database.today())
+        show(preview, ledger, month_ends.accounts(), screen)
     return REFUSED if preview.counts["refused"] else 0
 
 

@@ -4,6 +4,7 @@ from api.amounts import Money
 from api.cli.screen import Screen
 from api.month_end_preview import CurrencyWouldBe, InvoiceWouldBe, PreviewEnd, end, lines
 from ledger.closing_preview import Preview
+from ledger.store.committer import Ledger
 
 _ROW = "{:24}  {:10}  {:10}  {:10}  {:>7}  {:>15}  {:>15}  {:>15}  {:>15}  {:>15}  {}"
 _HEAD = (
@@ -12,10 +13,10 @@ _HEAD = (
 )
 
 
-def show(preview: Preview, accounts: int, screen: Screen) -> None:
+def show(preview: Preview, ledger: Ledger, accounts: int, screen: Screen) -> None:
     """Tells the preview as it is made: rows and totals for people, the same lines as over HTTP as JSON."""
     is_headed = screen.as_json
-    for batch in preview.batches():
+    for batch in preview.batches(ledger):
         screen.progress("accounts", sum(preview.counts.values()), accounts)
         for line in lines(batch):
             if screen.as_json:

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import multiprocessing
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -13,12 +15,13 @@ import pytest
 
 from api import streamed
 from api.app import create_app
+from api.doors import RegionDoor
 from api.embedded import EmbeddedServer
 from api.security.logins import Registrar
 from api.security.scope import SCOPES
 from api.wiring import Database, Doors
-from ledger import closing as closing_module
 from ledger import commands as c
+from ledger.processes import WorkerFailed
 from ledger.store.outcomes import Accepted
 from tests.api.books import TOKENS
 from tests.api.conftest import REGIONS, fresh_database, regions_file
@@ -221,18 +224,12 @@ def test_what_cannot_be_previewed(database: Database, do: Run) -> None:
     assert 2 == do("close-month", "2020-13", "--dry-run").code
 
 
-@pytest.fixture
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(closing_module, "PREVIEW_MAX", 8)
-
-
 async def until_begun(caller: Caller) -> None:
     async with asyncio.timeout(LIMIT_S):
         while not caller.body:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.usefixtures("small_batches")
 def test_who_hangs_up_or_stalls_gives_up_the_place(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,7 +263,45 @@ def test_who_hangs_up_or_stalls_gives_up_the_place(
     asyncio.run(work())
 
 
-@pytest.mark.usefixtures("small_batches")
+def test_a_database_that_fails_is_told(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its process cannot reach is a 503 before any line, and the next preview is made as ever."""
+    nowhere = replace(database, service_url="postgresql://nobody@127.0.0.1:1/nowhere")
+
+    async def work() -> tuple[int, str]:
+        app = create_app(Doors((database,)))
+        async with in_process(app):
+            with monkeypatch.context() as planted:
+                planted.setattr(RegionDoor, "database", nowhere)
+                told = await Caller().ask(app)
+            assert (await Caller().ask(app)).is_complete
+            return told.status, told.code
+
+    assert (503, "database_unavailable") == asyncio.run(work())
+
+
+def test_a_preview_whose_process_is_killed_is_cut_off(database: Database) -> None:
+    """Killed with -9, it ends without an end that could pass for one; the next is made as ever, and no
+    process is left of either."""
+
+    async def work() -> None:
+        app = create_app(Doors((database,)))
+        async with in_process(app):
+            caller = Caller()
+            caller.takes.clear()
+            asking = asyncio.ensure_future(caller.ask(app))
+            await until_begun(caller)
+            [making] = multiprocessing.active_children()
+            making.kill()
+            caller.takes.set()
+            with pytest.raises(WorkerFailed):  # the server cuts the connection then
+                await asking
+            assert not caller.is_complete
+            assert (await Caller().ask(app)).is_complete
+
+    asyncio.run(work())
+    assert [] == multiprocessing.active_children()
+
+
 def test_a_token_taken_away_ends_it(database: Database) -> None:
     """Whoever may no longer close the month is shown no further batch."""
     token = "us." + "r" * 43

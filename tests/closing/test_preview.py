@@ -38,12 +38,14 @@ TABLES = ("event", "command_key", "account", "item", "month_end", "lane_head")
 def preview(
     closing: Closing, period: str, issued_on: date | None = None, *, today: date = TODAY
 ) -> Preview:
-    return closing.month_ends.preview(closing.ledger, period, issued_on, today=today)
+    return closing.month_ends.preview(period, issued_on, today=today)
 
 
-def read(shown: Preview) -> tuple[dict[str, PreviewedInvoice], dict[str, RefusedAccount]]:
+def read(
+    shown: Preview, ledger: Ledger
+) -> tuple[dict[str, PreviewedInvoice], dict[str, RefusedAccount]]:
     """All of a preview: invoices and refusals by account."""
-    every: list[Previewed] = [one for batch in shown.batches() for one in batch]
+    every: list[Previewed] = [one for batch in shown.batches(ledger) for one in batch]
     invoices = {one.account_number: one for one in every if isinstance(one, PreviewedInvoice)}
     refused = {one.account_number: one for one in every if isinstance(one, RefusedAccount)}
     assert len(every) == len(invoices) + len(refused)
@@ -120,7 +122,7 @@ def test_what_is_previewed_is_what_the_close_does(
     count, whatever the cycle, terms, currency, credit at hand and day of issue."""
     varied(closing)
     shown = preview(closing, "2020-07", issued_on, today=today)
-    invoices, refused = read(shown)
+    invoices, refused = read(shown, closing.ledger)
     before = closing.under_key("2020-07")
     run = closing.close("2020-07", issued_on, today=today)
     after = closing.under_key("2020-07")
@@ -139,7 +141,7 @@ def test_what_is_previewed_is_what_the_close_does(
 def test_a_preview_says_what_is_applied_at_once(closing: Closing) -> None:
     """Credit at hand lowers what is open; what a carried excess pays elsewhere is not counted here."""
     varied(closing)
-    invoices, refused = read(preview(closing, "2020-07"))
+    invoices, refused = read(preview(closing, "2020-07"), closing.ledger)
     totals = {number: summed([one.event]) for number, one in invoices.items()}
     assert (100, 60, 40) == (
         totals["prepaid"].total_minor, totals["prepaid"].applied_minor, totals["prepaid"].open_minor,
@@ -172,7 +174,7 @@ def test_a_preview_leaves_no_trace_and_waits_for_nobody(closing: Closing) -> Non
         for table in ("account", "item", "month_end", "lane_head"):
             holding.execute(f"SELECT FROM ledger.{table} FOR UPDATE".encode())
         [started] = closing.database.rows("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
-        invoices, _ = read(preview(closing, "2020-07"))
+        invoices, _ = read(preview(closing, "2020-07"), closing.ledger)
         [ended] = closing.database.rows("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
     assert len(invoices) > 5
     assert started == ended
@@ -187,7 +189,7 @@ def test_an_abandoned_preview_is_in_nobodys_way(
     monkeypatch.setattr(closing_module, "PREVIEW_MAX", 16)
     many(closing, 200, MID_JULY)
     shown = preview(closing, "2020-07")
-    batches = shown.batches()
+    batches = shown.batches(closing.ledger)
     seen = len(next(batches))
     assert 0 < seen < 200
     idle = "SELECT state FROM pg_stat_activity WHERE datname = %s AND xact_start IS NOT NULL"
@@ -223,8 +225,8 @@ def test_a_key_used_between_look_up_and_decision(closing: Closing, period_end: d
         command=c.IssueInvoice(period_end=period_end, issued_on=period_end),
     )  # fmt: skip  # arguments by what they are for
     with closed(Beaten(closing.database.service_url, billing)) as ledger:
-        shown = closing.month_ends.preview(ledger, "2020-07", None, today=TODAY)
-        invoices, refused = read(shown)
+        shown = preview(closing, "2020-07")
+        invoices, refused = read(shown, ledger)
     assert (["B"], []) == (list(invoices), list(refused))
     assert (1, 1) == (shown.counts["issued"], shown.counts["replayed"])
 
@@ -263,4 +265,4 @@ def test_runs_in_the_way_of_a_preview(closing: Closing) -> None:
         preview(closing, "2020-07", JULY_31)
     with pytest.raises(MonthEndRunning, match="2020-07 is being closed"):
         preview(closing, "2020-08")
-    assert 20 == len(read(preview(closing, "2020-07"))[0])
+    assert 20 == len(read(preview(closing, "2020-07"), closing.ledger)[0])
