@@ -24,7 +24,7 @@ from api.entering import (
     refuse_never_given,
     unauthenticated,
 )
-from api.operations import Header, Operation
+from api.operations import Header, Operation, Schema
 from api.parameters import Parameter
 from api.problems import Problem
 from api.security.scope import READ_ACCOUNT, Permission
@@ -259,6 +259,8 @@ def read_operation(
     reply: Any,
     *,
     of_settings: bool = False,
+    places: Mapping[str, Schema] | None = None,
+    details: str = "",
 ) -> Operation:
     """The operation of reading something below an account's path; `reply` is the type of its body."""
     return Operation(
@@ -266,11 +268,13 @@ def read_operation(
         path=ACCOUNT + path,
         name=name,
         says=says,
+        details=details,
         tag="accounts",
         permission=READ_ACCOUNT,
         handle=AccountRead(doors, READ_ACCOUNT, known, work, of_settings=of_settings),
         replies={200: reply, 304: None},
         parameters=known,
         headers=HEADERS,
+        places=places or {},
         problems=(401, 403, 404, 422, 503),
     )

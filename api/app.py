@@ -19,6 +19,7 @@ from api.routes.closings import closing_operations
 from api.routes.commands import command_operations
 from api.routes.documents import document_operations
 from api.routes.dunning import dunning_operation
+from api.routes.explain import explain_operation
 from api.routes.feed import feed_operations
 from api.routes.finance_journal import journal_operations
 from api.routes.finance_standings import standing_operations
@@ -86,6 +87,7 @@ def operations(doors: Doors) -> list[Operation]:
         *document_operations(doors.regions, doors.typesetters),
         *list_operations(doors.regions),
         account_event_operation(doors.regions),
+        explain_operation(doors.regions),
         *command_operations(doors.regions),
         bulk_operation(doors.regions),
         *month_end_operations(doors.regions),

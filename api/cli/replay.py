@@ -46,7 +46,7 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
     with fit_database(settings, given.region) as database:
         region = database.region
         stored = _stored(database, given.account)
-    on = _parsed("--effective-on", given.effective_on, day) or database.today()
+    on = parsed("--effective-on", given.effective_on, day) or database.today()
     known = _known(stored, given)
     if not known:
         raise Refused(f"region {region.code} knows no account {given.account}, then or at all")
@@ -59,9 +59,9 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
     shown = _figures(state, book.account.currency)
     rows = [_shown(mapper, event) for event in known]
     for name, value in shown.items():
-        screen.say(f"{name}: {_text(value)}")
+        screen.say(f"{name}: {text(value)}")
     invoices = _open_invoices(state, book.account.currency)
-    screen.table([{name: _text(value) for name, value in row.items()} for row in invoices])
+    screen.table([{name: text(value) for name, value in row.items()} for row in invoices])
     columns = ("position", "version", "type", "effective_on", "recorded_at", "actor")
     screen.table([{name: row[name] for name in columns} for row in rows])
     screen.say(f"hashes of {len(stored)} events: {'they do not chain' if faults else 'they chain'}")
@@ -92,10 +92,10 @@ def _stored(database: Database, account_number: str) -> list[EventAt]:
 
 def _known(stored: Sequence[EventAt], given: argparse.Namespace) -> list[EventAt]:
     """Those recorded by the moment asked for."""
-    known_at = _parsed("--known-at", given.known_at, instant)
+    known_at = parsed("--known-at", given.known_at, instant)
     if known_at is not None:
         return [event for event in stored if event.recorded_at <= known_at]
-    at = _parsed("--at", given.at, position)
+    at = parsed("--at", given.at, position)
     if at is None:
         return list(stored)
     if stored and at[0] != stored[0].lane:
@@ -167,16 +167,18 @@ def _with_money(values: dict[str, Any], currency: str) -> dict[str, Any]:
     }
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A value as people read it."""
     if isinstance(value, Money):
         return f"{value.amount} {value.currency}"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
+        return ", ".join(f"{name} {text(part)}" for name, part in value.items())
     return "none" if value is None else str(value)
 
 
-def _parsed(option: str, text: str | None, parse: Callable[[str], T]) -> T | None:
+def parsed(option: str, given: str | None, parse: Callable[[str], T]) -> T | None:
+    """What an option says; raises Misuse."""
     try:
-        return None if text is None else parse(text)
+        return None if given is None else parse(given)
     except ValueError as fault:
         raise Misuse(f"{option}: {fault}") from None

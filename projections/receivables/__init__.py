@@ -21,6 +21,7 @@ _FUNCTIONS = tuple(
         "lists_money.sql",
         "statement.sql",
         "standings.sql",
+        "explaining.sql",
     )
     for statement in load("projections.receivables", file).values()
 )

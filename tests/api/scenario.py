@@ -254,6 +254,12 @@ READING = (
         places={"account_number": ACCOUNT},
         query={"type": "payment_submitted", "limit": "2", **AS_OF},
     ),
+    Ask(
+        "explain_figure",
+        CUSTOMER,
+        places={"account_number": ACCOUNT, "figure": "balance"},
+        query={"limit": "3", **AS_OF},
+    ),
     Ask("list_accounts", SUPPORT, query={"q": "harb", "limit": "10"}),
     Ask("get_trial_balance", AUDITOR, query={"from": "2020-02-01", **AS_OF}),
     Ask(

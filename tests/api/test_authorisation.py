@@ -66,6 +66,7 @@ OF_PERMISSION = {
             *("list_refunds", "list_write_offs", "list_disputes", "list_messages"),
             *("get_charge", "get_invoice", "get_payment", "get_credit", "get_refund"),
             *("get_write_off", "get_dispute", "get_message", "list_account_events"),
+            "explain_figure",
             *("get_invoice_pdf", "get_statement_pdf"),
         ),
         "read account",
@@ -119,6 +120,7 @@ IDS = {
     "dispute_id": "d-1",
     "number": "i-1",
     "message_id": "m-1",
+    "figure": "balance",
 }
 
 

@@ -248,6 +248,31 @@ def test_replay_shows_figures_history_and_that_hashes_chain(migrated: Run, tmp_p
     assert before["figures"]["current_activity"]["amount"] == "0.00"
 
 
+def test_explain_shows_the_events_of_a_figure(
+    migrated: Run, database: Database, tmp_path: Path
+) -> None:
+    """Live and as known at a position: items and signed contributions that add up to the figure."""
+    migrated("import", ndjson(tmp_path, *of("N-9")))
+    database.catch_up(30)
+    [found] = migrated("explain", "N-9", "past_due", "--json").lines
+    assert {"amount": "61.11", "currency": "USD"} == found["value"] == found["amount"]
+    assert [("i-1", "open")] == [(one["item"], one["part"]) for one in found["items"]]
+    [row] = found["contributions"]
+    assert ("invoice_issued", 3, found["amount"]) == (row["type"], row["version"], row["amount"])
+    before = f"{row['position'].split('-')[0]}-{int(row['position'].split('-')[1]) - 1}"
+    [earlier] = migrated("explain", "N-9", "current_activity", "--at", before, "--json").lines
+    assert "61.11" == earlier["amount"]["amount"]
+    assert ["charge_posted"] == [row["type"] for row in earlier["contributions"]]
+    assert "61.11 USD" in migrated("explain", "N-9", "balance").out
+    for wrong, code in (
+        (("N-9", "happiness"), 2),
+        (("N-9", "balance", "--at", "99-1"), 2),
+        (("N-9", "balance", "--known-at", "2999-01-01T00:00:00Z"), 1),
+        (("NOBODY", "balance"), 1),
+    ):
+        assert code == migrated("explain", *wrong).code, wrong
+
+
 def test_replay_tells_that_history_was_changed(
     migrated: Run, database: Database, tmp_path: Path
 ) -> None:
