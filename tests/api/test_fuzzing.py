@@ -11,8 +11,9 @@ from api.embedded import EmbeddedServer
 from api.problems import MEDIA_TYPE
 from tests.api.asking import operations_of
 from tests.api.books import STAFF
-from tests.api.conftest import REGIONS, Deployment, fresh_database, regions_file
+from tests.api.conftest import Deployment, fresh_database, regions_file
 from tests.api.fuzzing import Call, Fuzzed, fill, fuzz
+from tests.api.make_examples import REGION
 from tests.api.serving import Service, environment_of, serving
 
 ASKERS = {"anonymous", "customer", *STAFF, "service"}
@@ -26,8 +27,8 @@ SEED = 1
 
 @pytest.fixture
 def fuzzed_service(server: EmbeddedServer, tmp_path: Path) -> Iterator[Service]:
-    """`serve` over a region that may be harmed."""
-    database = fresh_database(server, REGIONS[0])
+    """`serve` over a region that may be harmed, and charges for late payment."""
+    database = fresh_database(server, REGION)
     database.migrate()
     fill(database)
     with serving(environment_of(regions_file(tmp_path, database)), tmp_path) as running:
