@@ -90,12 +90,14 @@ SELECT s.current_minor, s.d1_30_minor, s.d31_60_minor, s.d61_90_minor, s.d91_min
 FROM receivables.summary(%(lane)b, access.account(), %(day)b, %(position)b) AS s;
 
 -- name: statement
--- What changed the balance between two days, in order.
+-- What changed the balance between two days, in order, and what of the days before them, from one
+-- on, was recorded after a position.
 SELECT l.effective_on, l.position, l.n, l.version, l.kind, l.reference, l.detail, l.change_minor,
        l.recorded_at
 FROM receivables.statement(
-    %(lane)b, access.account(), %(first_on)b, %(last_on)b, %(position)b
+    %(lane)b, access.account(), %(from_on)b, %(last_on)b, %(position)b
 ) AS l
+WHERE l.effective_on >= %(first_on)b OR l.position > %(known)b
 ORDER BY l.effective_on, l.position, l.n
 LIMIT %(limit)b;
 

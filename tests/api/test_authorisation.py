@@ -310,6 +310,8 @@ def test_row_level_security_denies_what_the_filter_would_let_by(us: Database, na
         "words": None,
         "after": "",
         "first_on": "2000-01-01",
+        "from_on": "2000-01-01",
+        "known": 0,
         "last_on": "2100-01-01",
     }
     with closing(psycopg.connect(acting_as(us.service_url, READER))) as connection:
