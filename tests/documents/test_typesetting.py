@@ -17,6 +17,7 @@ from api.documents.formats import MINUS, formats_of
 from api.documents.labels import labels, language_of
 from api.documents.typesetting import Typesetter
 from api.documents.wording import BREAK
+from ledger.store.sql import load
 from tests.documents.contents import (
     BILLER,
     customer,
@@ -183,6 +184,17 @@ def test_every_language_has_every_word() -> None:
         for name, text in words.items():
             places = set(re.findall(r"\{\w+\}", english[name]))
             assert places == set(re.findall(r"\{\w+\}", text)), (language, name)
+
+
+def test_every_kind_of_line_has_a_word() -> None:
+    """What a statement of account may list, its document can name."""
+    statement_sql = load("projections.receivables", "statement.sql")["statement"].decode()
+    kinds = set(re.findall(r"'([a-z_]+)'", statement_sql)) - {"invoice", "next_invoice"}
+    assert "payment_" in kinds
+    steps = ("processed", "returned", "reinstated", "unprocessed")  # those that move money
+    kinds = (kinds - {"payment_"}) | {f"payment_{step}" for step in steps}
+    assert len(kinds) > 10
+    assert kinds <= labels()["en"].keys()
 
 
 HOSTILE = (
