@@ -126,7 +126,10 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True, tag="invoice"):
 
 
 class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
-    """What changed the balance, and what it then was; `period` is that of an invoice issued."""
+    """What changed the balance, and what it then was; `period` is that of an invoice issued.
+
+    `late`: dated before the statement's days, and not known to the statement before.
+    """
 
     effective_on: date
     kind: str
@@ -135,6 +138,7 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     period: tuple[date, date] | None = None
     amount_minor: int
     balance_minor: int
+    late: bool = False
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,13 +149,17 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True, tag="statement"):
-    """A statement of account: what was owed, what changed it, what is owed and how old it is."""
+    """A statement of account: what was owed, what changed it, what is owed and how old it is.
+
+    `after` is the position of the statement that it follows, if it follows one.
+    """
 
     biller: Biller
     customer: Customer
     first_on: date
     last_on: date
     position: str
+    after: str | None = None
     opening_minor: int
     lines: list[StatementLine]
     closing_minor: int

@@ -39,6 +39,8 @@ def _details(statement: Statement, words: Words) -> list[tuple[str, str]]:
     details.append((words.say("terms"), words.terms(customer.terms)))
     details.append((words.say("payment_method"), words.say(customer.payment_method)))
     details.append((words.say("as_known"), statement.position))
+    if statement.after is not None:
+        details.append((words.say("follows"), statement.after))
     return details
 
 
@@ -69,11 +71,14 @@ def _lines(statement: Statement, words: Words) -> View:
 
 
 def _row(line: StatementLine, words: Words) -> tuple[str, ...]:
+    detail = _detail(line, words)
+    if line.late:
+        detail = "; ".join([*([detail] if detail else []), words.say("known_late")])
     return (
         words.formats.day(line.effective_on),
         words.say(line.kind),
         fit_id(line.reference),
-        _detail(line, words),
+        detail,
         words.amount(line.amount_minor),
         words.amount(line.balance_minor),
     )

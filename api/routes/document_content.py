@@ -79,6 +79,7 @@ async def gather_statement(reading: Reading, key: bytes, region: Region) -> cont
         first_on=told.first_on,
         last_on=closes_on,
         position=told.position,
+        after=told.after,
         opening_minor=_minor(told.opening_balance),
         lines=[
             content.StatementLine(
@@ -89,6 +90,7 @@ async def gather_statement(reading: Reading, key: bytes, region: Region) -> cont
                 period=_period(line.detail) if line.kind == "invoice_issued" else None,
                 amount_minor=_minor(line.amount),
                 balance_minor=_minor(line.balance),
+                late=line.late,
             )
             for line in told.lines
         ],

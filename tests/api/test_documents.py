@@ -215,6 +215,8 @@ def test_a_statement_says_what_the_api_says(service: Service) -> None:
     assert f"Feb 5, 2020 Payment p-1 Cash or check {MINUS}30.00 70.00" in text_of(
         account.read("statement.pdf?from=2020-01-31&to=2020-04-20")
     )
+    following = account.read(f"statement.pdf?from=2020-03-01&to=2020-04-20&after={before}")
+    assert f"Feb 5, 2020 Payment p-1 Cash or check; known late {MINUS}30.00" in text_of(following)
     assert 422 == account.read("statement.pdf?from=2020-02-01&to=2020-01-01").status
     assert 422 == account.read("statement.pdf?form=2020-02-01").status
 

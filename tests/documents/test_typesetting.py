@@ -301,6 +301,17 @@ def test_a_statement_adds_up(typesetter: Typesetter) -> None:
         assert expected in text, text
 
 
+def test_a_statement_that_follows_another_says_so(typesetter: Typesetter) -> None:
+    """Whose balance it opens at, and which lines that one did not know."""
+    made = statement(after="17-4000")
+    first, second = made.lines
+    late = msgspec.structs.replace(first, effective_on=date(2020, 6, 3), late=True)
+    text = text_of(typesetter.pdf(msgspec.structs.replace(made, lines=[late, second])))
+    assert "Known at position 17-4711\nFollows position 17-4000" in text
+    assert f"Jun 3, 2020 Payment p-0 Card; known late {MINUS}1.00 499.00" in text
+    assert 1 == text.count("known late")
+
+
 def test_a_slip_is_for_who_pays_by_check(typesetter: Typesetter) -> None:
     """Nobody else gets one, and nobody who has nothing to pay."""
     assert "Remittance slip" in text_of(typesetter.pdf(invoice()))
