@@ -172,6 +172,14 @@ BEGIN ATOMIC
     WITH known AS MATERIALIZED (
         SELECT m.lane, m.position, m.recorded_day, m.first_position, m.is_whole
         FROM lane_moments(the_positions) AS m
+    ),
+    -- By lane, the last day that is over: in an array, because sums of a scan are made in parallel
+    -- and by hashing, those of a join whose size nobody can foresee by sorting.
+    over AS MATERIALIZED (
+        SELECT array_agg(COALESCE(k.recorded_day - (NOT k.is_whole)::int, '-infinity')
+                         ORDER BY t.lane) AS days
+        FROM tracking AS t
+        LEFT JOIN known AS k ON k.lane = t.lane
     )
     SELECT a.lane, a.account_id, a.account_number, a.company, a.currency,
            a.unapplied_minor, a.pending_minor,
@@ -198,11 +206,9 @@ BEGIN ATOMIC
                sum(f.unbilled_minor)::bigint AS unbilled_minor
         FROM (
             SELECT d.lane, d.account_id, d.unapplied_minor, d.pending_minor, d.unbilled_minor
-            FROM known AS k
-            JOIN account_dailies(after_number, upto_number) AS d ON d.lane = k.lane
+            FROM account_dailies(after_number, upto_number) AS d
             WHERE d.effective_on <= the_day
-              AND (d.recorded_day < k.recorded_day
-                   OR (k.is_whole AND d.recorded_day = k.recorded_day))
+              AND d.recorded_day <= (SELECT o.days FROM over AS o)[d.lane + 1]
             UNION ALL
             SELECT m.lane, m.account_id,
                    CASE WHEN m.figure = 'unapplied' THEN m.amount_minor ELSE 0 END,
