@@ -25,3 +25,12 @@ CROSS JOIN LATERAL (
     WHERE v.lane = (p.n - 1)::int AND v.position = p.position
     OFFSET 0
 ) AS e;
+
+-- name: is_swapped
+-- Whether a rebuild has put other tables in the place of the views since this transaction began to
+-- see: what it reads of them by name is then of no moment. A catalogue read like a table is as old as
+-- the transaction, a name is looked up as of now.
+SELECT NOT EXISTS (
+    SELECT FROM pg_namespace AS n
+    WHERE n.nspname = %(views)b::text AND n.oid = to_regnamespace(%(views)b)
+);

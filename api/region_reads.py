@@ -128,6 +128,7 @@ class RegionRead:
         self._permission = permission
         self._known = known
         self._work = work
+        self._views = views
         self._reached = _of_views("reached", views)
 
     async def __call__(self, request: Request) -> Response:
@@ -147,6 +148,9 @@ class RegionRead:
             await enter(transaction, self._permission, token)
             [row] = await transaction.rows(self._reached, ())
             reached = Reached(*row)
+            if await self._is_swapped(transaction):
+                asked.behind = Vector(region, reached.heads).text()
+                return None
             positions = asked.positions or reached.views
             asked.behind = _behind(region, reached, [positions, asked.wanted])
             if asked.behind is not None:
@@ -163,6 +167,9 @@ class RegionRead:
                 key=key,
             )
             body = await self._work(reading)
+            if await self._is_swapped(transaction):
+                asked.behind = reading.position
+                return None
             return private(body, headers={"Ledger-Position": reading.position})
 
         # Apart, because a transaction that sees one moment only cannot lock what has moved since.
@@ -176,6 +183,10 @@ class RegionRead:
                 assert asked.behind is not None
                 raise ViewBehind(position=asked.behind)
             await asyncio.sleep(BEHIND_POLL_S)
+
+    async def _is_swapped(self, transaction: Transaction) -> bool:
+        [(found,)] = await transaction.rows(_SQL["is_swapped"], {"views": self._views})
+        return bool(found)
 
 
 class _Asked:

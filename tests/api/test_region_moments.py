@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -12,8 +12,10 @@ import psycopg
 import pytest
 from starlette.requests import Request
 
+import api.entering
 import api.region_reads
 from api import parameters
+from api.database import Transaction
 from api.embedded import EmbeddedServer
 from api.problems import Problem
 from api.region_reads import REGION_AS_OF, RegionRead, RegionReading
@@ -24,6 +26,8 @@ from ledger.errors import KnownAtInFuture, ViewBehind
 from ledger.store.lanes import LANES
 from ledger.store.outcomes import Accepted
 from ledger.store.roles import READER, acting_as
+from projections.model import creation
+from projections.receivables import RECEIVABLES
 from tests.api.books import COMMANDS, TOKENS, WITHOUT_SCOPES, fill, requests
 from tests.api.conftest import REGIONS, fresh_database
 
@@ -57,11 +61,16 @@ def reader(books: Database) -> Iterator["psycopg.Connection[Any]"]:
 
 
 def ask(
-    database: Database, query: str = "", token: str = TOKENS["us"], not_older_than: str = ""
+    database: Database,
+    query: str = "",
+    token: str = TOKENS["us"],
+    not_older_than: str = "",
+    begun: Callable[[], None] = lambda: None,
 ) -> Seen:
     """What a read of the region sees; raises what it would be refused with."""
 
     async def work(reading: RegionReading) -> Seen:
+        begun()
         [(accounts,)] = await reading.rows(b"SELECT count(*) FROM receivables.account", n=0)
         return Seen(
             reading.positions,
@@ -177,6 +186,46 @@ def test_a_read_is_not_older_than_what_its_caller_knows(
     seen = ask(books, not_older_than=position)
     following.join()
     assert heads(books) == seen.positions
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_views_swapped_meanwhile_are_read_again(books: Database, at_once: bool) -> None:
+    """When a rebuild puts new tables in place after a read began to see, before its first look at
+    the views or after, it is read again from its start, and sees all that is in the new ones."""
+    assert books.owner_url is not None
+    before, swaps = ask(books), list[str]()
+
+    def swap() -> None:
+        with psycopg.connect(books.owner_url) as owner:
+            swaps.append(f"receivables_was_{len(swaps)}")
+            owner.execute(f"ALTER SCHEMA receivables RENAME TO {swaps[-1]}".encode())
+            owner.execute(creation(RECEIVABLES, "receivables").encode())
+            owner.execute(b"DELETE FROM receivables.tracking")
+            for table in ("tracking", "account"):
+                copy = f"INSERT INTO receivables.{table} SELECT * FROM {swaps[-1]}.{table}"
+                owner.execute(copy.encode())
+
+    async def enter(transaction: Transaction, *given: Any) -> Any:
+        entered = await api.entering.enter(transaction, *given)
+        entries.append(at_once)
+        if entries == [True, True]:  # past the transaction that resolves the moment
+            swap()
+        return entered
+
+    entries = list[bool]()
+
+    def begun() -> None:
+        if not at_once and not swaps:
+            swap()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api.region_reads, "enter", enter)
+        after = ask(books, begun=begun)
+    assert len(swaps) == 1
+    assert (before.positions, before.accounts) == (after.positions, after.accounts)
+    with psycopg.connect(books.owner_url) as owner:
+        owner.execute(b"DROP SCHEMA receivables CASCADE")
+        owner.execute(f"ALTER SCHEMA {swaps[0]} RENAME TO receivables".encode())
 
 
 @pytest.mark.parametrize(
