@@ -35,8 +35,8 @@ class Streamed(Response):
 class Watched(Response):
     """Sends parts as they come to a caller whose request was read, as long as they are there.
 
-    Once they have hung up, or take nothing, no more parts are made. Empty parts are not sent: they
-    are for looking whether somebody is there.
+    Once they have hung up, or take nothing, no more parts are made; whatever happens, what makes
+    them is closed. Empty parts are not sent: they are for looking whether somebody is there.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class Watched(Response):
         gone = asyncio.ensure_future(_gone(receive))
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         try:
-            await send(start)
             async with aclosing(self._parts) as parts:
+                await send(start)
                 async for part in parts:
                     if gone.done() or (part and not await _is_taken(part, send)):
                         return  # cut off: nobody takes it for whole
