@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from ledger.commands import Request
-from ledger.errors import IdempotencyKeyReused, Refusal
+from ledger.errors import EffectiveBeforeCause, IdempotencyKeyReused, Refusal
 from ledger.events import InvoiceIssued
 from ledger.month_end import Asked, invoice_of, key_of
 from ledger.store.append import decode_account
@@ -74,7 +74,7 @@ class Tally(msgspec.Struct):
 def bill(stretches: Sequence[Stretch], ledger: Ledger) -> list[Tally] | None:
     """What became of each stretch's accounts, once every invoice is in the log.
 
-    None: a key was used by somebody else since it was looked up, so look again.
+    None: an account was billed or changed by somebody else since it was looked at, so look again.
     """
     asked = [ask_for(stretch) for stretch in stretches]
     outcomes = iter(ledger.handle_now([request for _, requests in asked for request in requests]))
@@ -128,16 +128,22 @@ def _count_used(tally: Tally, claim: Claim, account: Found, key: str) -> None:
 
 
 def _count(tally: Tally, claim: Claim, request: Request, outcome: Outcome) -> bool:
-    """Counts an outcome; False when the key turned out to be used for another command."""
+    """Counts an outcome; False when the account was changed since it was looked at, as below."""
     if isinstance(outcome, Refused):
-        return count_refused(tally, request, outcome.refusal)
+        return count_refused(tally, claim.asked, request, outcome.refusal)
     _count_invoice(tally, claim, outcome.positions[0])
     return True
 
 
-def count_refused(tally: Tally, request: Request, refusal: Refusal) -> bool:
-    """Counts an account that got no invoice; False when its key was used for another command."""
+def count_refused(tally: Tally, asked: Asked, request: Request, refusal: Refusal) -> bool:
+    """Counts an account that got no invoice; False when it must be looked at again.
+
+    Its key was used for another command since, or an invoice of it was cancelled: without a day of
+    issue asked for, the one that the command names is then too early.
+    """
     if isinstance(refusal, IdempotencyKeyReused):
+        return False
+    if asked.issued_on is None and isinstance(refusal, EffectiveBeforeCause):
         return False
     if refusal.code in _NOTHING:
         tally.nothing_to_bill += 1

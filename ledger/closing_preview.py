@@ -63,7 +63,7 @@ class Preview:
         left = [Claim(lane, self.asked, ACTOR, BEHIND_ALL, None, 0) for lane in range(LANES)]
         while left:
             claims, left = left[:LANES_MAX], left[LANES_MAX:]
-            while True:  # ends: a key used meanwhile is seen the next time
+            while True:  # ends: what was done meanwhile is seen the next time
                 stretches = self._look(claims)
                 found = self._preview(stretches, ledger)
                 if found is not None:
@@ -77,7 +77,7 @@ class Preview:
             left = [*further, *left]
 
     def _preview(self, stretches: Sequence[Stretch], ledger: Ledger) -> list[Previewed] | None:
-        """What a batch comes to; None when a key was used otherwise since it was looked up."""
+        """What a batch comes to; None when an account was changed since it was looked at."""
         asked = [ask_for(stretch, dry_run=True) for stretch in stretches]
         requests = [request for _, requests in asked for request in requests]
         outcomes = ledger.handle_now(requests)
@@ -85,7 +85,7 @@ class Preview:
         invoices = []
         for request, outcome in zip(requests, outcomes, strict=True):
             if isinstance(outcome, Refused):
-                if not count_refused(counted, request, outcome.refusal):
+                if not count_refused(counted, self.asked, request, outcome.refusal):
                     return None
             elif outcome.replayed:  # billed since it was looked at
                 counted.replayed += 1

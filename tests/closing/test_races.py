@@ -3,7 +3,7 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing as closed
 from contextlib import contextmanager
@@ -17,12 +17,13 @@ from ledger import commands as c
 from ledger import events as e
 from ledger.calendar import BillingCycle
 from ledger.closing import MonthEnds
+from ledger.closing_preview import PreviewedInvoice
 from ledger.month_end import key_of, period_of
 from ledger.parts import Range, SettingsChange, Tax
 from ledger.store.append import decode_account
 from ledger.store.committer import Ledger
 from ledger.store.mapper import Recorded
-from ledger.store.outcomes import Accepted, Refused
+from ledger.store.outcomes import Accepted, Outcome, Refused
 from tests.closing.books import ACTOR, TODAY, Closing, charge, credit, opening
 from tests.counting import seed
 from tests.store.databases import US, Database
@@ -62,13 +63,13 @@ class Writer:
     def _round(self, ledger: Ledger) -> None:
         asked = [
             c.Request(
-                account_number=self.dice.choice(self.numbers),
+                account_number=number,
                 key=f"{self.name}-{self.rounds}-{n}",
-                command=self._command(f"{self.name}-{self.rounds}-{n}"),
+                command=self._command(number, f"{self.name}-{self.rounds}-{n}"),
                 actor=self.name,
                 today=TODAY,
             )
-            for n in range(6)
+            for n, number in enumerate(self.dice.choices(self.numbers, k=6))
         ]
         for request, outcome in zip(asked, ledger.handle_now(asked), strict=True):
             kind = type(request.command).__name__
@@ -86,7 +87,7 @@ class Writer:
                 self.charged[request.account_number] += sign * (amount_minor + tax)
                 self.lines[request.account_number] += 1
 
-    def _command(self, id: str) -> c.AnyCommand:
+    def _command(self, account_number: str, id: str) -> c.AnyCommand:
         on = FIRST_ON + timedelta(days=self.dice.randrange(DAYS))
         match self.dice.randrange(10):
             case 0 | 1:
@@ -96,7 +97,7 @@ class Writer:
                     status="processed", effective_on=on,
                 )  # fmt: skip  # arguments by what they are for
             case 2:
-                number = f"{self.dice.choice(self.numbers)}-{self.dice.choice(PERIODS)}-1"
+                number = f"{account_number}-{self.dice.choice(PERIODS)}-1"
                 return c.CancelInvoice(number=number, reason="wrong")
             case 3:
                 changes = SettingsChange(billing_cycle=self.dice.choice(CYCLES))
@@ -227,3 +228,46 @@ def _holding(live: Iterable[e.InvoiceIssued], on: date, version: int) -> list[st
 def _holds(taken: Range, on: date, version: int) -> bool:
     in_days = taken.first_on <= on <= taken.last_on
     return in_days and taken.first_version <= version <= taken.last_version
+
+
+class Late(Ledger):
+    """A door before which somebody cancels an invoice, at the last moment."""
+
+    def __init__(self, url: str, first: c.Request) -> None:
+        super().__init__(url, US.code)
+        self._first = [first]
+
+    def handle_now(self, requests: Sequence[c.Request]) -> list[Outcome]:
+        if requests and self._first:
+            super().handle_now([self._first.pop()])
+        return super().handle_now(requests)
+
+
+@pytest.mark.parametrize("is_preview", [False, True])
+def test_an_invoice_cancelled_between_look_up_and_append(
+    closing: Closing, is_preview: bool
+) -> None:
+    """Its lines are to be billed again, from the day of the cancellation: the account is looked at
+    again, and not refused for the earlier day that was good before; previewed as it is billed."""
+    closing.send("A", opening(), charge("c", date(2020, 2, 3), 100))
+    closing.close("2020-02")
+    closing.send("A", charge("d", date(2020, 3, 3), 30))
+    cancelling = c.Request(
+        account_number="A", key="late", actor="t", today=TODAY,
+        command=c.CancelInvoice(number="A-2020-02-1", reason="wrong"),
+    )  # fmt: skip  # arguments by what they are for
+    with closed(Late(closing.database.service_url, cancelling)) as ledger:
+        if is_preview:
+            shown = closing.month_ends.preview("2020-03", None, today=TODAY)
+            previewed = [one for batch in shown.batches(ledger) for one in batch]
+        else:
+            closing.month_ends.ask("2020-03", None, actor=ACTOR, today=TODAY)
+            closing.month_ends.work(ledger)
+    run = closing.close("2020-03")
+    assert (1 - is_preview, 0) == (run.replayed, run.refused)
+    invoice = closing.invoices("A")[-1]
+    assert (130, date(2020, 3, 31), TODAY) == (
+        invoice.total_minor, invoice.period_end, invoice.effective_on,
+    )  # fmt: skip  # field by field
+    if is_preview:
+        assert [PreviewedInvoice("A", "USD", invoice)] == previewed
