@@ -139,14 +139,15 @@ class _Folding:
         event, account_id = recorded.event, recorded.account_id
         if isinstance(event, AccountOpened):
             self._known[account_id] = event.currency
-        posted = postings(event)
-        if not posted:
-            return
-        report = self._of(account_id)
         if isinstance(event, InvoiceIssued) and recorded.key == self._key:
+            report = self._of(account_id)
             report.accounts += account_id not in self._billed
             self._billed.add(account_id)
             report.invoices.add(event)
+        posted = postings(event)  # none of an invoice over nothing, which is one all the same
+        if not posted:
+            return
+        report = self._of(account_id)
         balances: dict[date, int] = {}
         for posting in posted:
             balances[posting.on] = balances.get(posting.on, 0) + posting.amount_minor
