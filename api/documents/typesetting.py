@@ -4,6 +4,7 @@ No clock, no network and none of the machine's fonts or locales have a part in i
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ _HERE = Path(__file__).parent
 _encode = msgspec.json.Encoder().encode
 # As typst 0.15 says it; tests/documents/test_typesetting.py tells when it says it otherwise.
 _NOT_SHOWN = re.compile(r'error: PDF/[^\n]*: the text `"((?:[^"\\]|\\.)*)"` could not be displayed')
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _ESCAPE = re.compile(r"\\(?:u\{([0-9a-f]+)\}|(.))")
 
 
@@ -74,6 +76,26 @@ def _not_shown(fault: typst.TypstError) -> Sequence[str]:
 
 
 def _named(view: str, texts: Sequence[str]) -> str:
-    """The view, as JSON, with each of the texts replaced by the names of its characters."""
-    pattern = "|".join(re.escape(_encode(text).decode()[1:-1]) for text in texts)
-    return re.sub(pattern, lambda found: code_points(msgspec.json.decode(f'"{found[0]}"')), view)
+    """The view, as JSON, with each of the texts replaced by the names of its characters.
+
+    What is ASCII can be shown, but for what follows and is set together with it, such as an accent
+    that no font puts there: then that is named. What is no text of the view stays as it is.
+    """
+    missing = [re.escape(text) for text in texts if not text.isascii()]
+    pattern = re.compile("|".join(missing)) if missing else None
+    spoilt = [text for text in texts if text.isascii()]
+
+    def named(found: re.Match[str]) -> str:
+        text: str = msgspec.json.decode(found[0])
+        if pattern is not None:
+            text = pattern.sub(lambda one: code_points(one[0]), text)
+        if any(one in text for one in spoilt):
+            text = "".join(code_points(one) if _is_attached(one) else one for one in text)
+        return _encode(text).decode()
+
+    return _STRING.sub(named, view)
+
+
+def _is_attached(character: str) -> bool:
+    """Whether a character may be set together with the one before it: marks, and what has no shape."""
+    return character != BREAK and unicodedata.category(character)[0] in "MC"
