@@ -1,6 +1,7 @@
 """The journal in its tables: balanced, tied to the figures at any two clocks, rebuilt and parked alike."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
@@ -147,6 +148,35 @@ def test_a_parked_account_leaves_the_sums_and_comes_back(
     assert database.rows(OF_ENTRIES) == database.rows(OF_DAYS)
     everything = {a.id: len(a.book.events) for a in accounts}
     assert expected(accounts, everything, date.max) == balances(database, None, date.max)
+
+
+def test_an_account_that_comes_back_is_known_from_when_it_was_recorded(
+    ledger: Ledger, database: Database, follower: Follower
+) -> None:
+    """While it was parked, days of its lane began with later events of others: told again at every
+    position of the lane, its first events of those days are there."""
+    accounts = made(ledger, 6)
+    spread(database)
+    in_lane = Counter(lane_of(account.id) for account in accounts)
+    shared = [account for account in accounts if in_lane[lane_of(account.id)] > 1]
+    victim = max(shared, key=lambda account: len(account.book.events))
+    placed, lane = positions(database), lane_of(victim.id)
+    [(topic, state)] = database.rows(
+        "SELECT topic, state FROM ledger.event WHERE account_id = %s AND version = 2", victim.id
+    )
+    spoil = "UPDATE ledger.event SET state = %s, topic = %s WHERE account_id = %s AND version = 2"
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute(spoil, (b"{}", topic, victim.id))
+        follower.catch_up()
+        owner.execute(spoil, (state, topic, victim.id))
+    assert [] == follower.retry_parked()
+    heads = follower.tracked()
+    for position in range(heads[lane]):
+        upto = [heads[other] if other != lane else position for other in range(LANES)]
+        known = {
+            a.id: sum(at <= upto[lane_of(a.id)] for at in placed[a.id]) for a in accounts
+        }
+        assert expected(accounts, known, date.max) == balances(database, upto, date.max), position
 
 
 def test_sums_are_for_those_who_see_all_accounts(
