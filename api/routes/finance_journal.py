@@ -246,11 +246,10 @@ async def _journal(reading: RegionReading) -> JournalPage:
     before = LAST_OF_DAYS, _LANE_MAX, _POSITION_MAX, _N_MAX
     if "cursor" in given:
         before = unseal(reading.key, kind, given["cursor"], tuple[date, int, int, int])
+    first_on, last_on = _days(reading, period)
     asked = {
-        "from": period or given.get("from", _FIRST_OF_DAYS),
-        "to": month_end(period)
-        if period
-        else min(given.get("to", LAST_OF_DAYS), reading.effective_on),
+        "from": first_on,
+        "to": last_on,
         "period": period,
         "account": given.get("account"),
         "late": given.get("late", False),
@@ -273,6 +272,17 @@ async def _journal(reading: RegionReading) -> JournalPage:
         known_at=reading.known_at,
         position=reading.position,
     )
+
+
+def _days(reading: RegionReading, period: date | None) -> tuple[date, date]:
+    """The first and last day asked for; raises Problem (422) for days that are none."""
+    if period is not None:
+        return period, month_end(period)
+    first_on = reading.given.get("from", _FIRST_OF_DAYS)
+    last_on = min(reading.given.get("to", LAST_OF_DAYS), reading.effective_on)
+    if first_on > last_on:
+        raise invalid_query("from", f"{first_on} is after {last_on}")
+    return first_on, last_on
 
 
 async def _balances(reading: RegionReading, asked: Mapping[str, Any]) -> list[LedgerBalance]:

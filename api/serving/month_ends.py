@@ -16,9 +16,9 @@ from projections.follower import ViewBehind
 
 POLL_S = 1.0
 PAUSE_S = 5.0
+"""Between a fault and the next try: the views' followers live in this process, and go on."""
 PROVE_AGAIN_S = 600.0
 """After which books that were found to disagree are looked at again."""
-"""Between a fault and the next try: the views' followers live in this process, and go on."""
 
 
 def close_months(database: Database, stopping: threading.Event) -> None:

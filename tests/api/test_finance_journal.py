@@ -200,6 +200,8 @@ def test_what_was_known_stays(region: Database, accounts: list[MadeUp]) -> None:
         (TRIAL_BALANCE, {"from": "2020-07-02", "effective_on": "2020-07-01"}),
         (TRIAL_BALANCE, {"account": "cash:card"}),
         (JOURNAL, {"period": "2020-07", "to": "2020-07-01"}),
+        (JOURNAL, {"account": "cash:card", "from": "2020-07-02", "to": "2020-07-01"}),
+        (JOURNAL, {"from": "2020-07-02", "effective_on": "2020-07-01"}),
         (JOURNAL, {"account": ""}),
         (JOURNAL, {"cursor": "abc"}),
         (JOURNAL, {"late": "yes"}),
