@@ -21,6 +21,7 @@ from api.routes.documents import document_operations
 from api.routes.dunning import dunning_operation
 from api.routes.explain import explain_operation
 from api.routes.feed import feed_operations
+from api.routes.finance_exports import export_operations
 from api.routes.finance_journal import journal_operations
 from api.routes.finance_standings import standing_operations
 from api.routes.health import health_operations
@@ -94,6 +95,7 @@ def operations(doors: Doors) -> list[Operation]:
         *closing_operations(doors.regions),
         *journal_operations(doors.regions),
         *standing_operations(doors.regions),
+        *export_operations(doors.regions),
         dunning_operation(doors.regions),
         *feed_operations(doors.regions),
         *login_operations(doors.regions, doors.passwords),

@@ -105,8 +105,8 @@ class RegionReading:
         return {"day": self.effective_on, "positions": None if self.is_live else self.positions}
 
 
-Work = Callable[[RegionReading], Awaitable[msgspec.Struct]]
-"""Makes the body."""
+Work = Callable[[RegionReading], Awaitable[msgspec.Struct | Response]]
+"""Makes the body, or the whole answer where it is another than JSON."""
 
 
 class RegionRead:
@@ -170,7 +170,9 @@ class RegionRead:
             if await self._is_swapped(transaction):
                 asked.behind = reading.position
                 return None
-            return private(body, headers={"Ledger-Position": reading.position})
+            response = body if isinstance(body, Response) else private(body)
+            response.headers["Ledger-Position"] = reading.position
+            return response
 
         # Apart, because a transaction that sees one moment only cannot lock what has moved since.
         await door.books.transact(resolve)

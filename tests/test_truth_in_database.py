@@ -7,7 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +18,11 @@ import api.wiring
 from api.app import create_app
 from api.currencies import Currencies
 from api.embedded import EmbeddedServer
+from api.exports.names import name
 from api.security.logins import Registrar
 from api.settings import Region
 from api.wiring import Doors
+from ledger.calendar import month_end
 from ledger.history import as_of
 from ledger.importing import Summary, run
 from ledger.receivables_csv import ReceivablesCsv
@@ -30,6 +34,8 @@ from projections.rebuild import rebuild
 from projections.receivables import RECEIVABLES
 from tests import truth
 from tests.api.in_process import Sent, in_process
+from tests.exports import tools
+from tests.exports.downloading import downloaded
 from tests.store.databases import US, Database
 from tests.test_truth import TODAY, moved, seen
 
@@ -244,6 +250,55 @@ def _unlike(where: str, seen: dict[str, str], row: dict[str, str]) -> list[str]:
     named = {"balance": "open_cents", "disputed": "disputed_open_cents"}
     true = {name: row[named.get(name, name)] for name in seen}
     return [f"{where}: {name}" for name in seen if seen[name] != true[name]]
+
+
+@pytest.mark.needs("hledger", "ledger")
+def test_accounting_tools_have_the_balances_of_every_month(
+    database: Database, tmp_path: Path
+) -> None:
+    """All posting periods exported: Beancount, hledger and Ledger accept them, and every account's
+    balance of every month is the same to each of them and to the journal's entries."""
+    token = "us." + "x" * 43
+    with Registrar("us", database.service_url) as registrar:
+        registrar.issue_token(token, "exports", ["finance"])
+    served(database).catch_up(60)
+    [(first, last)] = database.rows("SELECT min(period), max(period) FROM journal.entry")
+    months = {"period": first.isoformat()[:7], "through": last.isoformat()[:7]}
+    days = last_days(first, last)
+    assert len(days) > 20
+    expected = balances_of_entries(database, days)
+    text = downloaded(served(database), token, "beancount", **months)
+    assert expected == tools.beancount_balances(text, days)
+    file = tmp_path / "book.journal"
+    file.write_bytes(downloaded(served(database), token, "hledger", **months))
+    assert "" == tools.hledger_check(file) + tools.ledger_check(file)
+    assert expected == tools.hledger_balances(file, days)
+    assert expected == tools.ledger_balances(file, days)
+
+
+def last_days(first: date, last: date) -> list[date]:
+    """The last days of all months from the first to the last."""
+    found = [month_end(first)]
+    while found[-1] < last:
+        found.append(month_end(found[-1] + timedelta(days=1)))
+    return found
+
+
+def balances_of_entries(database: Database, days: list[date]) -> list[tools.Balances]:
+    """By the tools' names, what each account has of what was posted up to each month."""
+    found = []
+    entries = database.rows(
+        "SELECT period, debit, credit, sum(amount_minor)::bigint FROM journal.entry"
+        " WHERE currency = 'USD' GROUP BY period, debit, credit"
+    )
+    for day in days:
+        cents: dict[str, int] = defaultdict(int)
+        for period, debit, credit, minor in entries:
+            if period <= day:
+                cents[debit] += minor
+                cents[credit] -= minor
+        found.append({(name(one), "USD"): Decimal(n) / 100 for one, n in cents.items() if n})
+    return found
 
 
 def test_rebuilt_views_equal_the_truth_at_an_instant(

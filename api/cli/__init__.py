@@ -19,6 +19,7 @@ from api.cli import (
     doctor,
     dunning,
     explain,
+    export,
     imports,
     logins,
     migrate,
@@ -31,6 +32,7 @@ from api.cli import (
 from api.cli.screen import REFUSED, Misuse, Refused, Screen
 from api.embedded import CannotStart
 from api.embedded.aside import NotEmpty
+from api.exports.books import ExportDiffers
 from api.imports.share import FileChanged
 from api.sample_loading import SampleRefused
 from api.serving.exposition import CannotExpose
@@ -56,6 +58,7 @@ COMMANDS = (
     imports,
     close_month,
     dunning,
+    export,
     replay,
     explain,
     rebuild,
@@ -76,6 +79,7 @@ _SAYS_ALL = (
     CannotStart,
     CannotSwap,
     Corrupt,
+    ExportDiffers,
     FileChanged,
     LedgerClosed,
     MigrationChanged,

@@ -25,6 +25,8 @@ class Sent:
     body: bytes = b""
     what: str = ""
     """What is hostile about it, for a message."""
+    stays: bool = False
+    """Whether whoever asks is still there when the answer is streamed: else they have hung up."""
 
 
 @dataclass
@@ -44,11 +46,13 @@ class InProcess:
 
     async def ask(self, sent: Sent) -> Got:
         """The answer to one request; a fault of the application is raised."""
-        got, body = Got(), [sent.body]
+        got, body, over = Got(), [sent.body], asyncio.Event()
 
         async def receive() -> Message:
             if body:
                 return {"type": "http.request", "body": body.pop(), "more_body": False}
+            if sent.stays:
+                await over.wait()
             return {"type": "http.disconnect"}
 
         async def send(message: Message) -> None:
@@ -59,7 +63,7 @@ class InProcess:
                 got.body += message.get("body", b"")
 
         async with asyncio.timeout(LIMIT_S):
-            await self._app(_scope(sent), receive, send)
+            await self._app(scope_of(sent), receive, send)
         return got
 
     async def ask_all(self, requests: Sequence[Sent]) -> list[Got]:
@@ -89,7 +93,8 @@ async def in_process(app: ASGIApp) -> AsyncIterator[InProcess]:
         living.cancel()
 
 
-def _scope(sent: Sent) -> dict[str, Any]:
+def scope_of(sent: Sent) -> dict[str, Any]:
+    """What a server would hand over of the request."""
     return {
         "type": "http",
         "asgi": {"version": "3.0"},

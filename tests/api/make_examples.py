@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from api.embedded import start
+from api.exports.writing import PARQUET
 from api.operations import JSON, NDJSON, Operation
 from api.routes.documents import PDF
 from api.security.logins import NewLogin, Registrar
@@ -162,15 +163,17 @@ class Scene:
 
 
 def _read(response: http.client.HTTPResponse) -> Any:
-    """The body; of lines, all of them; of a stream without end, its first event; none of a PDF."""
+    """The body; of lines, all of them; of a stream without end, its first event; none of a PDF or Parquet."""
     media_type = response.headers.get("Content-Type", "")
     if media_type.startswith(STREAM):
         while not (line := response.readline()).startswith(b"data: "):
             pass
         return json.loads(line.removeprefix(b"data: "))
     body = response.read()
-    if media_type == PDF:
+    if media_type in (PDF, PARQUET):
         return None
+    if media_type.startswith("text/"):
+        return body.decode()
     if media_type == NDJSON:
         return [json.loads(line) for line in body.splitlines()]
     assert media_type == JSON or not body

@@ -267,6 +267,10 @@ READING = (
         AUDITOR,
         query={"account": "accounts_receivable", "limit": "2", "from": "2020-02-01", **AS_OF},
     ),
+    *(
+        Ask(f"export_{form}", AUDITOR, query={"period": "2020-01"})
+        for form in ("beancount", "hledger", "csv", "parquet")
+    ),
     Ask("list_events", AUDITOR, query={"limit": "2"}),
     Ask("stream_events", AUDITOR),
 )
