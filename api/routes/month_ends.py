@@ -21,7 +21,7 @@ from api.operations import NDJSON, Handle, Operation
 from api.parameters import CURSOR, DRY_RUN, LIMIT, LIMIT_DEFAULT
 from api.problems import Problem, invalid_field
 from api.routes.month_end_previews import Previews
-from api.security.scope import CLOSE_MONTH
+from api.security.scope import CLOSE_MONTH, READ_BOOKS
 from ledger.closing import MonthEnd, MonthEnds
 from ledger.month_end import PERIOD
 
@@ -74,7 +74,7 @@ def month_end_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
         return private(run, 202, {"Location": f"{PATH}/{run.period}"})
 
     async def status(request: Request) -> Response:
-        asker = await come_in(request, doors, CLOSE_MONTH)
+        asker = await come_in(request, doors, READ_BOOKS)
         period = request.path_params["period"]
         run = await _at(asker.door, lambda ends: ends.status(period))
         if run is None:
@@ -82,7 +82,7 @@ def month_end_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
         return private(run)
 
     async def listed(request: Request) -> Response:
-        asker = await come_in(request, doors, CLOSE_MONTH, _OF_LIST)
+        asker = await come_in(request, doors, READ_BOOKS, _OF_LIST)
         key, kind = await asker.door.cursor_key(), list_of("list_month_ends", PATH, {})
         limit: int = asker.found.get("limit", LIMIT_DEFAULT)
         text: str | None = asker.found.get("cursor")
@@ -128,7 +128,7 @@ def _listing(handle: Handle) -> Operation:
         name="list_month_ends",
         says="Month ends that were asked for, the latest month first",
         tag="month ends",
-        permission=CLOSE_MONTH,
+        permission=READ_BOOKS,
         handle=handle,
         parameters=_OF_LIST,
         replies={200: MonthEndsPage},
@@ -143,7 +143,7 @@ def _looking(handle: Handle) -> Operation:
         name="get_month_end",
         says="How far a month end is, and what became of its accounts",
         tag="month ends",
-        permission=CLOSE_MONTH,
+        permission=READ_BOOKS,
         handle=handle,
         replies={200: MonthEnd},
         places={"period": {"type": "string", "pattern": _PERIOD}},
