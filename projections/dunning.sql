@@ -74,6 +74,8 @@ FROM (
         WHERE c.lane = asked.lane AND c.account_id = asked.account_id
           AND c.charge_id > 'interest:' || i.mark || ':'
           AND c.charge_id < 'interest:' || i.mark || ';'
+          -- Ids of others may begin like that, and be of no day.
+          AND c.charge_id ~ ':[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$'
         ORDER BY c.charge_id DESC
         LIMIT 1
     ) AS charged ON true

@@ -16,7 +16,7 @@ from api import dunning as run_module
 from api.dunning import Run, Send, policy_for
 from api.regions import Region
 from ledger import commands as c
-from ledger.dunning import fee_id, interest_id, reminder_id
+from ledger.dunning import fee_id, interest_id, mark, reminder_id
 from ledger.dunning_policy import Fee, Step
 from ledger.errors import AccountChanged, EffectiveInFuture, NoDunningPolicy, Refusal
 from ledger.store.committer import Ledger
@@ -86,6 +86,24 @@ def test_what_was_reversed_stays_reversed(dunned: Dunned) -> None:
         key for key in dunned.posted() if key[0] == other
     }
     assert [] == dunned.run(late(8))[0]
+
+
+def test_a_charge_that_looks_like_interest_hides_none(dunned: Dunned) -> None:
+    """Of somebody else's with an id that begins as those of interest do, and sorts behind them: days
+    that were charged are not charged again."""
+    [number] = dunned.many(1)
+    alike = [
+        c.PostCharge(
+            charge_id=f"interest:{mark('N')}:{end}", amount_minor=1, description="calls",
+            category="usage",
+        )
+        for end in ("x", "20209999")
+    ]  # fmt: skip  # arguments by what they are for
+    dunned.send([(number, command) for command in alike], late(1))
+    days = []
+    for on in (late(5), late(6)):
+        days += [line.days for line in dunned.run(on)[0] if line.kind == "interest"]
+    assert [3, 1] == days
 
 
 def test_a_day_before_today_is_charged_as_it_stood(dunned: Dunned) -> None:

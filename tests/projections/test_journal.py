@@ -173,9 +173,7 @@ def test_an_account_that_comes_back_is_known_from_when_it_was_recorded(
     heads = follower.tracked()
     for position in range(heads[lane]):
         upto = [heads[other] if other != lane else position for other in range(LANES)]
-        known = {
-            a.id: sum(at <= upto[lane_of(a.id)] for at in placed[a.id]) for a in accounts
-        }
+        known = {a.id: sum(at <= upto[lane_of(a.id)] for at in placed[a.id]) for a in accounts}
         assert expected(accounts, known, date.max) == balances(database, upto, date.max), position
 
 
