@@ -1,0 +1,140 @@
+"""What a lane holds of its accounts, as one transaction sees it: streams of rows, and the small tables whole."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any, cast
+from uuid import UUID
+
+from psycopg import ServerCursor
+
+from ledger.posting import Cut, Cuts
+from ledger.store.sql import load
+from projections.journal.entries import CONTROLS
+from projections.model import Connection
+from projections.reconciliation.differences import Difference, Differences
+from projections.reconciliation.streams import Row, Stream
+
+ROWS_AT_ONCE = 2_000
+"""Rows that a stream holds; there are some seven streams."""
+
+SQL = load("projections.reconciliation", "reading.sql")
+_Sums = dict[tuple[str, str, str, date, date, date], list[int]]
+
+
+class Books:
+    """A lane's rows at one moment, and the differences found in them."""
+
+    def __init__(self, connection: Connection, lane: int) -> None:
+        self.lane = lane
+        self.differences = Differences()
+        self._connection = connection
+        self._cursors: list[ServerCursor[Row]] = []
+        [positions] = self.rows("positions")
+        self.log_position, self.receivables_position, self.journal_position = positions
+        self.cuts = Cuts(Cut(*row) for row in self.rows("cuts"))
+        self.receivables_parked = self._by_account("receivables_parked")
+        self.journal_parked = self._by_account("journal_parked")
+        self.accounts = self._by_account("accounts")
+        self.written = self._by_account("written")
+        self.journal_accounts = self._by_account("journal_accounts")
+        self.events = self._stream("events")
+        self.movements = Stream(self._stream("movements"))
+        self.charges = Stream(self._stream("charges"))
+        self.days = Stream(self._stream("days"))
+        self.items = Stream(self._stream("items"))
+        self.entries = Stream(self._stream("entries"))
+        self.written_items = Stream(self._stream("written_items"))
+        self.streams = {
+            "receivables.movement": self.movements,
+            "receivables.charge": self.charges,
+            "receivables.daily": self.days,
+            "receivables": self.items,
+            "journal.entry": self.entries,
+            "ledger.item": self.written_items,
+        }
+        self.by_account = {
+            "receivables.account": self.accounts,
+            "journal.account": self.journal_accounts,
+            "ledger.account": self.written,
+        }
+        self.sums: _Sums = {}
+        """Of the journal, as they should be: entries, debits, credits, position of the last entry."""
+        self.controls: dict[tuple[str, str], int] = {}
+        """By currency and control account, what the figures say that it should be, debits positive."""
+
+    def close(self) -> None:
+        """No stream is open any more."""
+        for cursor in self._cursors:
+            cursor.close()
+
+    def rows(self, block: str, **given: object) -> list[Any]:
+        """What a statement says of the lane."""
+        with self._connection.cursor(binary=True) as cursor:
+            cursor.execute(SQL[block], {"lane": self.lane, **given})
+            return cast(list[Any], cursor.fetchall())
+
+    def replaced(self) -> bool:
+        """Whether a rebuild has put other tables in the place of those that are read."""
+        [(replaced,)] = self.rows("replaced")
+        return bool(replaced)
+
+    def expect_sums(self, row: Row, position: int) -> None:
+        """An entry is part of the sums of its debit and its credit; `row` is as in `entries` from n on."""
+        _, recorded_at, on, period, currency, amount_minor, kind, debit, credit, *_ = row
+        day = recorded_at.date()
+        for account, side in ((debit, 1), (credit, 2)):
+            key = (currency, account, kind, on, period, day)
+            found = self.sums.get(key)
+            if found is None:
+                found = self.sums[key] = [0, 0, 0, 0]
+            found[0] += 1
+            found[side] += amount_minor
+            found[3] = max(found[3], position)
+
+    def expect_control(self, currency: str, account: str, amount_minor: int) -> None:
+        """A control account moves with its figure."""
+        assert account in CONTROLS, account
+        key = (currency, account)
+        self.controls[key] = self.controls.get(key, 0) + amount_minor
+
+    def number_of(self, account_id: bytes) -> str:
+        """An account's number as any table says it, or else its id."""
+        for rows in self.by_account.values():
+            if row := rows.get(account_id):
+                return str(row[1])
+        return str(UUID(bytes=account_id))
+
+    def differs(self, where: str, figure: str, says: str, **found: Any) -> None:
+        """Notes a difference; `found` are its other fields."""
+        given: dict[str, Any] = {"account_number": None, "currency": None, **found}
+        self.differences.add(
+            Difference(lane=self.lane, where=where, figure=figure, says=says, **given)
+        )
+
+    def strays(self, where: str, rows: Iterator[Row]) -> None:
+        """Rows of a stream that are of no event of the log."""
+        for row in rows:
+            self.differs(
+                where,
+                "row",
+                f"{_shown(row[1:])} is of no event of the log",
+                account_number=self.number_of(row[0]),
+            )
+
+    def _by_account(self, block: str) -> dict[bytes, Row]:
+        return {row[0]: row for row in self.rows(block)}
+
+    def _stream(self, block: str) -> Iterator[Row]:
+        cursor = ServerCursor[Row](self._connection, block)
+        self._cursors.append(cursor)
+        cursor.execute(SQL[block], {"lane": self.lane}, binary=True)
+        return _rows_of(cursor)
+
+
+def _rows_of(cursor: ServerCursor[Row]) -> Iterator[Row]:
+    while batch := cursor.fetchmany(ROWS_AT_ONCE):
+        yield from batch
+
+
+def _shown(values: Row) -> str:
+    return "(" + ", ".join(str(value) for value in values) + ")"

@@ -1,0 +1,126 @@
+"""A lane proved: each of its accounts in turn, then what is a sum over accounts."""
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+
+from ledger.store.mapper import EventMapper
+from projections.journal.entries import CONTROLS
+from projections.model import Connection
+from projections.reconciliation.account_proof import AccountProof
+from projections.reconciliation.books import Books
+from projections.reconciliation.differences import LaneProof
+
+TOLD_EVERY = 2_000
+"""Events between two tellings of progress."""
+
+
+class ViewsReplaced(Exception):
+    """A rebuild has swapped a read model while the lane was read: what was seen is of neither."""
+
+
+def prove_lane(connection: Connection, lane: int, told: Callable[[int], None]) -> LaneProof:
+    """What is found of a lane at the moment that the open transaction sees.
+
+    `told` is given numbers of events as they are held against the books. Raises ViewsReplaced.
+    """
+    with closing(Books(connection, lane)) as books:
+        accounts, events = _prove_accounts(books, told)
+        _check_positions(books, events)
+        _check_strays(books)
+        _check_sums(books)
+        if books.replaced():
+            raise ViewsReplaced
+    return LaneProof(
+        lane=lane,
+        log_position=books.log_position,
+        receivables_position=books.receivables_position,
+        journal_position=books.journal_position,
+        accounts=accounts,
+        events=events,
+        differences=books.differences.count,
+        kept=tuple(books.differences.kept),
+    )
+
+
+def _prove_accounts(books: Books, told: Callable[[int], None]) -> tuple[int, int]:
+    """Every account with an event; how many there are, and how many events."""
+    proof, current, mapper = None, b"", EventMapper()
+    accounts = events = 0
+    for row in books.events:
+        if row[0] != current:
+            if proof is not None:
+                proof.finish()
+            current = row[0]
+            proof = AccountProof(books, current, mapper)
+            accounts += 1
+        assert proof is not None
+        proof.take(row)
+        events += 1
+        if events % TOLD_EVERY == 0:
+            told(TOLD_EVERY)
+    if proof is not None:
+        proof.finish()
+    told(events % TOLD_EVERY)
+    return accounts, events
+
+
+def _check_positions(books: Books, events: int) -> None:
+    """The lane's positions have no gap: as many events as its head says."""
+    if events == books.log_position:
+        return
+    [(first, missing)] = books.rows("gap", head=books.log_position)
+    says = (
+        f"the head says {books.log_position}, and there are {events} events; {missing} are missing"
+    )
+    books.differs("ledger.event", "positions", says, first_position=first)
+
+
+def _check_strays(books: Books) -> None:
+    """Nothing is left of accounts that no event is of."""
+    for where, stream in books.streams.items():
+        books.strays(where, stream.rest())
+    parked = {
+        "receivables.parked": books.receivables_parked,
+        "journal.parked": books.journal_parked,
+    }
+    for where, rows in (books.by_account | parked).items():
+        for account_id in rows:
+            says = "the row is of an account that the log has no event of"
+            books.differs(where, "row", says, account_number=books.number_of(account_id))
+
+
+def _check_sums(books: Books) -> None:
+    """The journal's sums are those of its entries; debits equal credits; control accounts tie."""
+    found = {tuple(row[:6]): row[6:] for row in books.rows("sums")}
+    debits, controls = Counter[str](), Counter[tuple[str, str]]()
+    for key in books.sums.keys() | found.keys():
+        currency, account, kind, on, period, day = key
+        *expected, position = books.sums.get(key, [0, 0, 0, 0])
+        has = [int(value) for value in found.get(key, (0, 0, 0))]
+        debits[currency] += has[1] - has[2]
+        controls[currency, account] += has[1] - has[2]
+        if expected != has:
+            says = f"{kind} of {on} in {period:%Y-%m}, recorded on {day}: "
+            says += f"{has[0]} entries, debits less credits; the entries are {expected[0]}"
+            books.differs(
+                "journal.daily",
+                account,
+                says,
+                currency=currency,
+                expected_minor=expected[1] - expected[2],
+                found_minor=has[1] - has[2],
+                first_position=position or None,
+            )
+    for currency, difference_minor in debits.items():
+        if difference_minor:
+            says = "debits less credits of all accounts are not zero"
+            amounts = {"expected_minor": 0, "found_minor": difference_minor}
+            books.differs("journal.daily", "trial balance", says, currency=currency, **amounts)
+    for currency, account in sorted(books.controls.keys() | controls.keys()):
+        expected_minor = books.controls.get((currency, account), 0)
+        found_minor = controls[currency, account]
+        if account in CONTROLS and expected_minor != found_minor:
+            says = "the control account is not the sum of its figure over the accounts"
+            amounts = {"expected_minor": expected_minor, "found_minor": found_minor}
+            books.differs("journal.daily", account, says, currency=currency, **amounts)

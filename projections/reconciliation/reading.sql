@@ -1,0 +1,176 @@
+-- What a lane holds, all of it seen at one moment: read by billing_auditor, in order of account.
+
+-- name: positions
+-- How far the log and both read models are in a lane; the tables are those of the moment: had a
+-- rebuild put others in their place, the rows of this moment would not be in them.
+SELECT h.position, r.position, j.position
+FROM ledger.lane_head AS h
+JOIN receivables.tracking AS r ON r.lane = h.lane
+JOIN journal.tracking AS j ON j.lane = h.lane
+WHERE h.lane = %(lane)s;
+
+-- name: replaced
+-- Whether the read models' tables are others by now than at the moment that is seen.
+SELECT count(*) <> 2
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relname = 'tracking' AND n.nspname IN ('receivables', 'journal')
+  AND c.oid = to_regclass(n.nspname || '.tracking');
+
+-- name: events
+-- The events, each account's in order.
+SELECT uuid_send(e.account_id), e.position, e.version, e.topic, e.state, e.recorded_at, e.hash,
+       e.leaf
+FROM ledger.event AS e
+WHERE e.lane = %(lane)s
+ORDER BY e.account_id, e.version;
+
+-- name: gap
+-- The first position that no event has though the log is past it, and how many have none.
+SELECT min(p.position), count(*)
+FROM generate_series(1, %(head)s::bigint) AS p (position)
+WHERE NOT EXISTS (
+    SELECT FROM ledger.event AS e WHERE e.lane = %(lane)s AND e.position = p.position
+);
+
+-- name: written
+-- The write side's rows of accounts.
+SELECT uuid_send(a.account_id), a.account_number, a.version, a.state, a.hash
+FROM ledger.account AS a
+WHERE a.lane = %(lane)s
+ORDER BY a.account_id;
+
+-- name: written_items
+-- What the write side holds as open of invoices and as unapplied of sources.
+SELECT uuid_send(i.account_id), 'open', i.id, i.open_minor
+FROM ledger.item AS i
+WHERE i.lane = %(lane)s AND i.open_minor > 0 AND i.kind = 'invoice'
+UNION ALL
+SELECT uuid_send(i.account_id), 'unapplied', i.kind || ':' || i.id, i.unapplied_minor
+FROM ledger.item AS i
+WHERE i.lane = %(lane)s AND i.unapplied_minor > 0
+ORDER BY 1, 2, 3;
+
+-- name: receivables_parked
+-- Accounts that stopped in receivables, at which position and why.
+SELECT uuid_send(p.account_id), p.position, p.error
+FROM receivables.parked AS p
+WHERE p.lane = %(lane)s
+ORDER BY p.account_id;
+
+-- name: journal_parked
+-- Accounts that stopped in the journal, at which position and why.
+SELECT uuid_send(p.account_id), p.position, p.error
+FROM journal.parked AS p
+WHERE p.lane = %(lane)s
+ORDER BY p.account_id;
+
+-- name: accounts
+-- The accounts of receivables, and their totals.
+SELECT uuid_send(a.account_id), a.account_number, a.currency, a.version, a.position,
+       a.open_minor, a.unapplied_minor, a.unbilled_minor, a.pending_minor
+FROM receivables.account AS a
+WHERE a.lane = %(lane)s
+ORDER BY a.account_id;
+
+-- name: movements
+-- Every movement, in order.
+SELECT uuid_send(m.account_id), m.position, m.n, m.version, m.recorded_at, m.effective_on,
+       m.figure, m.item, m.amount_minor
+FROM receivables.movement AS m
+WHERE m.lane = %(lane)s
+ORDER BY m.account_id, m.position, m.n;
+
+-- name: charges
+-- Every charge, in the order they were posted.
+SELECT uuid_send(c.account_id), c.position, c.charge_id, c.seq, c.effective_on, c.category,
+       c.description, c.amount_minor, c.total_minor, c.reversed_position
+FROM receivables.charge AS c
+WHERE c.lane = %(lane)s
+ORDER BY c.account_id, c.position, c.charge_id;
+
+-- name: days
+-- Sums of movements by day.
+SELECT uuid_send(d.account_id), d.effective_on, d.recorded_day, d.open_minor, d.unapplied_minor,
+       d.unbilled_minor, d.pending_minor, d.flagged_minor, d.version
+FROM receivables.daily AS d
+WHERE d.lane = %(lane)s
+ORDER BY d.account_id, d.effective_on, d.recorded_day;
+
+-- name: items
+-- What receivables holds of single things, by figure: whatever is not zero.
+SELECT uuid_send(v.account_id), side.figure, v.number, side.amount_minor
+FROM receivables.invoice AS v
+CROSS JOIN LATERAL (
+    VALUES ('open', v.open_minor), ('flagged', v.flagged_minor), ('total', v.total_minor),
+           ('written_off', v.written_off_minor)
+) AS side (figure, amount_minor)
+WHERE v.lane = %(lane)s AND side.amount_minor <> 0
+UNION ALL
+SELECT uuid_send(v.account_id), 'unapplied', 'carried:' || v.number, v.carried_left_minor
+FROM receivables.invoice AS v
+WHERE v.lane = %(lane)s AND v.carried_left_minor <> 0
+UNION ALL
+SELECT uuid_send(p.account_id), side.figure, side.item, side.amount_minor
+FROM receivables.payment AS p
+CROSS JOIN LATERAL (
+    VALUES ('unapplied', 'payment:' || p.payment_id, p.unapplied_minor),
+           ('refunded', 'payment:' || p.payment_id, p.refunded_minor),
+           ('processed', p.payment_id, p.processed_minor),
+           ('returned', p.payment_id, p.returned_minor),
+           ('pending', p.payment_id, CASE p.stage WHEN 'pending' THEN p.amount_minor ELSE 0 END)
+) AS side (figure, item, amount_minor)
+WHERE p.lane = %(lane)s AND side.amount_minor <> 0
+UNION ALL
+SELECT uuid_send(c.account_id), side.figure, 'credit:' || c.credit_id, side.amount_minor
+FROM receivables.credit AS c
+CROSS JOIN LATERAL (
+    VALUES ('total', c.total_minor), ('unapplied', c.unapplied_minor),
+           ('refunded', c.refunded_minor)
+) AS side (figure, amount_minor)
+WHERE c.lane = %(lane)s AND side.amount_minor <> 0
+UNION ALL
+SELECT uuid_send(a.account_id), 'allocated', a.invoice, sum(a.amount_minor)::bigint
+FROM receivables.allocation AS a
+WHERE a.lane = %(lane)s
+GROUP BY a.account_id, a.invoice
+HAVING sum(a.amount_minor) <> 0
+ORDER BY 1, 2, 3;
+
+-- name: journal_accounts
+-- The accounts that the journal knows.
+SELECT uuid_send(a.account_id), a.account_number, a.currency
+FROM journal.account AS a
+WHERE a.lane = %(lane)s
+ORDER BY a.account_id;
+
+-- name: entries
+-- Every entry of the journal, each account's in order.
+SELECT uuid_send(v.account_id), v.position, v.n, v.recorded_at, v.effective_on, v.period,
+       v.currency, v.amount_minor, v.kind, v.debit, v.credit, v.document, v.invoice
+FROM journal.entry AS v
+WHERE v.lane = %(lane)s
+ORDER BY v.account_id, v.position, v.n;
+
+-- name: sums
+-- Sums of entries by day.
+SELECT d.currency, d.account, d.kind, d.effective_on, d.period, d.recorded_day, d.entries,
+       d.debit_minor, d.credit_minor
+FROM journal.daily AS d
+WHERE d.lane = %(lane)s
+ORDER BY d.currency, d.account, d.kind, d.effective_on, d.period, d.recorded_day;
+
+-- name: begin
+-- A transaction that sees one moment, and changes nothing.
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+
+-- name: export
+-- What others name the moment by that this transaction sees.
+SELECT pg_export_snapshot();
+
+-- name: cuts
+-- The months that the lane has been cut off at: the month's first day, and the position.
+SELECT c.lane, to_date(c.period, 'YYYY-MM'), c.position
+FROM ledger.period_close AS c
+WHERE c.lane = %(lane)s
+ORDER BY c.position, c.period;
