@@ -21,16 +21,22 @@ SQL = load("projections.reconciliation", "reading.sql")
 _Sums = dict[tuple[str, str, str, date, date, date], list[int]]
 
 
+class ViewsReplaced(Exception):
+    """A rebuild has swapped a read model while the lane was read: what was seen is of neither."""
+
+
 class Books:
-    """A lane's rows at one moment, and the differences found in them."""
+    """A lane's rows at one moment, and the differences found in them; raises ViewsReplaced."""
 
     def __init__(self, connection: Connection, lane: int) -> None:
         self.lane = lane
         self.differences = Differences()
         self._connection = connection
         self._cursors: list[ServerCursor[Row]] = []
-        [positions] = self.rows("positions")
-        self.log_position, self.receivables_position, self.journal_position = positions
+        positions = self.rows("positions")
+        if not positions:  # the tables that are there now held nothing at that moment
+            raise ViewsReplaced
+        [(self.log_position, self.receivables_position, self.journal_position)] = positions
         self.cuts = Cuts(Cut(*row) for row in self.rows("cuts"))
         self.receivables_parked = self._by_account("receivables_parked")
         self.journal_parked = self._by_account("journal_parked")

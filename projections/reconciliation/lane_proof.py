@@ -8,15 +8,11 @@ from ledger.store.mapper import EventMapper
 from projections.journal.entries import CONTROLS
 from projections.model import Connection
 from projections.reconciliation.account_proof import AccountProof
-from projections.reconciliation.books import Books
+from projections.reconciliation.books import Books, ViewsReplaced
 from projections.reconciliation.differences import LaneProof
 
 TOLD_EVERY = 2_000
 """Events between two tellings of progress."""
-
-
-class ViewsReplaced(Exception):
-    """A rebuild has swapped a read model while the lane was read: what was seen is of neither."""
 
 
 def prove_lane(connection: Connection, lane: int, told: Callable[[int], None]) -> LaneProof:

@@ -10,9 +10,9 @@ from ledger.processes import Parent, Worker, end, speaking
 from ledger.store.lanes import LANES
 from ledger.store.roles import AUDITOR, acting_as
 from projections.model import Connection
-from projections.reconciliation.books import SQL
+from projections.reconciliation.books import SQL, ViewsReplaced
 from projections.reconciliation.differences import LaneProof
-from projections.reconciliation.lane_proof import ViewsReplaced, prove_lane
+from projections.reconciliation.lane_proof import prove_lane
 
 ATTEMPTS_MAX = 5
 """Of a lane, each at a moment of its own, while read models are rebuilt under it."""

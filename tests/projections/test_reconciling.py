@@ -1,27 +1,30 @@
 """Reconciliation: books that agree have no difference, and whatever was altered in them is named."""
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
+from unittest.mock import ANY
 
-import psycopg
 import pytest
 
 from ledger.store.committer import Ledger
-from ledger.store.lanes import account_id, lane_of
-from projections.follower import Follower
+from ledger.store.lanes import LANES, account_id
 from projections.journal import JOURNAL
-from projections.receivables import RECEIVABLES
-from projections.reconciliation.differences import Difference
+from projections.model import creation
 from projections.reconciliation.reconciling import reconcile
+from tests.projections.altering import (
+    LANE,
+    NUMBER,
+    OTHERS,
+    altered,
+    follow,
+    found,
+    planted,
+    position_of,
+    version_of,
+)
 from tests.projections.books import append, books, interleaved
 from tests.store.databases import US, Database
 from tests.store.scenario import every_command, requests
-
-NUMBER = "A-1"
-LANE = lane_of(account_id(US.code, NUMBER))
-OTHERS = [n for n in (f"B-{n}" for n in range(400)) if lane_of(account_id(US.code, n)) == LANE]
 
 
 @pytest.fixture
@@ -31,53 +34,6 @@ def kept_books(ledger: Ledger, database: Database) -> Database:
         append(ledger, requests(number, every_command()))
     follow(database)
     return database
-
-
-def follow(database: Database, *names: str) -> None:
-    """The read models named, or all, hold what the log does."""
-    for model in (RECEIVABLES, JOURNAL):
-        if not names or model.name in names:
-            follower = Follower(database.service_url, model)
-            follower.catch_up()
-            follower.close()
-
-
-def found(database: Database) -> list[Difference]:
-    """Every difference of the lane."""
-    [proof] = reconcile(database.service_url, lanes=(LANE,))
-    assert proof.differences == len(proof.kept)
-    return list(proof.kept)
-
-
-def position_of(database: Database, version: int) -> int:
-    """Where an event of the account stands in its lane."""
-    [position] = database.rows(
-        "SELECT position FROM ledger.event WHERE account_id = %s AND version = %s",
-        account_id(US.code, NUMBER),
-        version,
-    )
-    assert isinstance(position, int)
-    return position
-
-
-def version_of(database: Database, topic: str, n: int = 0) -> int:
-    """The version of the account's n-th event of a kind."""
-    versions = database.rows(
-        "SELECT version FROM ledger.event WHERE account_id = %s AND topic = %s ORDER BY version",
-        account_id(US.code, NUMBER),
-        f"{topic}:1",
-    )
-    return int(versions[n])
-
-
-@contextmanager
-def planted(database: Database, table: str, which: str, change: str, undo: str) -> Iterator[None]:
-    """Rows of the account changed in a table by an expression, and changed back."""
-    whose = f"account_id = '{account_id(US.code, NUMBER)}' AND {which}"
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:
-        assert owner.execute(f"UPDATE {table} SET {change} WHERE {whose}".encode()).rowcount == 1
-        yield
-        owner.execute(f"UPDATE {table} SET {undo} WHERE {whose}".encode())
 
 
 def test_made_up_books_agree(ledger: Ledger, database: Database) -> None:
@@ -226,3 +182,158 @@ def test_what_was_altered_in_a_table_is_named(kept_books: Database) -> None:
             assert one.expected_minor is not None
             assert one.expected_minor + 1 == one.found_minor
     assert [] == found(kept_books)
+
+
+def test_rows_that_are_gone_or_too_many_are_named(kept_books: Database) -> None:
+    """An entry or a movement deleted, one of an event that there is not, sums by day of either."""
+    mine = f"account_id = '{account_id(US.code, NUMBER)}'"
+    charged = position_of(kept_books, version_of(kept_books, "charge_posted", 2))
+    far = "999"
+    changes = {
+        f"DELETE FROM journal.entry WHERE lane = {LANE} AND position = {charged}": (
+            ("journal.entry", "unbilled_receivables / revenue:usage", charged),
+        ),
+        f"DELETE FROM receivables.movement WHERE {mine} AND position = {charged}": (
+            ("receivables.movement", "unbilled", charged),
+        ),
+        f"UPDATE receivables.movement SET position = {far} WHERE {mine} AND position = {charged}": (
+            ("receivables.movement", "row", None),
+            ("receivables.movement", "unbilled", charged),
+        ),
+        f"DELETE FROM receivables.invoice WHERE {mine} AND number = 'I1'": (
+            *(("receivables.invoice I1", figure, ANY) for figure in ("open", "total")),
+        ),
+        f"DELETE FROM receivables.account WHERE {mine}": (("receivables.account", "row", ANY),),
+        f"DELETE FROM ledger.account WHERE {mine}": (("ledger.account", "row", ANY),),
+    }
+    for change, expected in changes.items():
+        with altered(kept_books, change) as named:
+            assert {(NUMBER, where, figure) for where, figure, _ in expected} == set(named)
+            for where, figure, position in expected:
+                assert position in (ANY, named[NUMBER, where, figure].first_position)
+
+
+def test_sums_by_day_that_were_altered_are_named(kept_books: Database) -> None:
+    """Those of receivables by account and figure; those of the journal, and the trial balance with them."""
+    mine = f"account_id = '{account_id(US.code, NUMBER)}'"
+    change = f"UPDATE receivables.daily SET open_minor = open_minor + 5 WHERE {mine}"
+    with altered(kept_books, change) as named:
+        [(account, where, figure)] = named
+        assert (NUMBER, "open") == (account, figure)
+        assert where.startswith("receivables.daily of 2020-07-15, recorded on ")
+    change = (
+        "UPDATE journal.daily SET debit_minor = debit_minor + 5"
+        f" WHERE lane = {LANE} AND account = 'accounts_receivable' AND kind = 'invoice'"
+    )
+    with altered(kept_books, change) as named:
+        assert {
+            (None, "journal.daily", "accounts_receivable"),
+            (None, "journal.daily", "trial balance"),
+        } == set(named)
+
+
+def test_an_event_that_was_altered_is_named(kept_books: Database) -> None:
+    """A text, an amount, a topic of it; one that was taken out of the log; and what followed from it."""
+    at = version_of(kept_books, "charge_posted", 2)
+    position = position_of(kept_books, at)
+    event = f"ledger.event {LANE}-{position}"
+    which = f"account_id = '{account_id(US.code, NUMBER)}' AND version = {at}"
+    replacing = "state = convert_to(replace(convert_from(state, 'UTF8'), '{}', '{}'), 'UTF8')"
+    text = f"UPDATE ledger.event SET {replacing.format('a call', 'a cell')} WHERE {which}"
+    with altered(kept_books, text) as named:
+        assert {(event, "hash"), ("receivables.charge c3", "total")} == {
+            (where, figure) for _, where, figure in named
+        }
+        assert {position} == {one.first_position for one in named.values()}
+    amount = f"UPDATE ledger.event SET {replacing.format(':700,', ':701,')} WHERE {which}"
+    with altered(kept_books, amount) as named:
+        assert (701, 700) == (
+            named[NUMBER, "receivables.movement", "unbilled"].expected_minor,
+            named[NUMBER, "receivables.movement", "unbilled"].found_minor,
+        )
+        for where, figure in (
+            (event, "hash"),
+            ("journal.entry", "unbilled_receivables / revenue:usage"),
+            ("receivables.account", "unbilled"),
+            ("ledger.account", "unbilled"),
+        ):
+            assert position == named[NUMBER, where, figure].first_position
+        billed = position_of(kept_books, version_of(kept_books, "invoice_issued", 1))
+        wrong = named[NUMBER, f"ledger.event {LANE}-{billed}", "charges"]
+        assert (701, 700) == (wrong.expected_minor, wrong.found_minor)
+        assert (None, "journal.daily", "unbilled_receivables") in named
+    topic = f"UPDATE ledger.event SET topic = 'charge_posted:2' WHERE {which}"
+    with altered(kept_books, topic) as named:
+        assert {(NUMBER, event, "hash"), (NUMBER, event, "event")} == set(named)
+    with altered(kept_books, f"DELETE FROM ledger.event WHERE {which}") as named:
+        following = f"ledger.event {LANE}-{position_of(kept_books, at + 1)}"
+        assert {
+            (NUMBER, following, "hash"),
+            (NUMBER, following, "event"),
+            (None, "ledger.event", "positions"),
+        } == set(named)
+        assert position == named[None, "ledger.event", "positions"].first_position
+
+
+def test_an_account_row_of_the_write_side_that_was_altered_is_named(kept_books: Database) -> None:
+    """Its totals are those of its events, and its hash is the last one's."""
+    replacing = "convert_to(replace(convert_from(state, 'UTF8'), '{}', '{}'), 'UTF8')"
+    mine = f"account_id = '{account_id(US.code, NUMBER)}'"
+    state = replacing.format('"open_minor":', '"open_minor":1')
+    with altered(kept_books, f"UPDATE ledger.account SET state = {state} WHERE {mine}") as named:
+        assert [(NUMBER, "ledger.account", "open")] == list(named)
+    hash = "sha256('other')"
+    with altered(kept_books, f"UPDATE ledger.account SET hash = {hash} WHERE {mine}") as named:
+        assert [(NUMBER, "ledger.account", "hash")] == list(named)
+
+
+def test_a_parked_account_is_told_as_such(ledger: Ledger, database: Database) -> None:
+    """It was compared as far as it goes, and nothing else of it or of the sums is named."""
+    for number in (NUMBER, *OTHERS[:2]):
+        append(ledger, requests(number, every_command()))
+    at = version_of(database, "invoice_issued", 1)
+    position = position_of(database, at)
+    mine = f"account_id = '{account_id(US.code, NUMBER)}' AND version = {at}"
+    database.run("CREATE TABLE public.spoilt AS SELECT state FROM ledger.event WHERE " + mine)
+    database.run(f"UPDATE ledger.event SET state = 'spoilt' WHERE {mine}")
+    follow(database)
+    parked = {(f"{name}.parked", "parked", position) for name in ("receivables", "journal")}
+    event = f"ledger.event {LANE}-{position}"
+    assert {*parked, (event, "hash", position), (event, "event", position)} == {
+        (one.where, one.figure, one.first_position) for one in found(database)
+    }
+    restored = "(SELECT s.state FROM public.spoilt AS s)"
+    database.run(f"UPDATE ledger.event SET state = {restored} WHERE {mine}")
+    told = found(database)
+    assert parked == {(one.where, one.figure, one.first_position) for one in told}
+    assert {("parked", NUMBER)} == {(one.kind, one.account_number) for one in told}
+
+
+def test_all_lanes_are_seen_at_one_moment_while_writes_go_on(
+    ledger: Ledger, kept_books: Database
+) -> None:
+    """What is written and followed after the first lane was read is in no lane's proof, whoever reads."""
+    for workers in (1, 2):
+        before = kept_books.rows("SELECT sum(position) FROM ledger.lane_head")
+        proofs = reconcile(kept_books.service_url, workers=workers)
+        first = next(proofs)
+        number = f"W-{workers}"
+        append(ledger, requests(number, every_command()))
+        follow(kept_books)
+        found = [first, *proofs]
+        assert list(range(LANES)) == sorted(proof.lane for proof in found)
+        assert before == [sum(proof.log_position for proof in found)]
+        assert before == [sum(proof.events for proof in found)]
+        assert [] == [one for proof in found for one in proof.kept]
+
+
+def test_a_read_model_that_is_swapped_meanwhile_is_read_anew(kept_books: Database) -> None:
+    """Its rows of the moment are gone, so the lanes that are left are seen at a later one."""
+    proofs = reconcile(kept_books.service_url, lanes=((LANE + 1) % LANES, LANE))
+    assert 0 == next(proofs).differences
+    kept_books.run("ALTER SCHEMA journal RENAME TO journal_old")
+    kept_books.run(creation(JOURNAL, JOURNAL.name))
+    follow(kept_books, "journal")
+    [proof] = proofs
+    assert () == proof.kept
+    assert proof.events == proof.journal_position > 0
