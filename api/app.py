@@ -23,6 +23,7 @@ from api.routes.explain import explain_operation
 from api.routes.feed import feed_operations
 from api.routes.finance_exports import export_operations
 from api.routes.finance_journal import journal_operations
+from api.routes.finance_reconciliation import reconciliation_operation
 from api.routes.finance_standings import standing_operations
 from api.routes.health import health_operations
 from api.routes.lists import list_operations
@@ -96,6 +97,7 @@ def operations(doors: Doors) -> list[Operation]:
         *journal_operations(doors.regions),
         *standing_operations(doors.regions),
         *export_operations(doors.regions),
+        reconciliation_operation(doors.regions),
         dunning_operation(doors.regions),
         *feed_operations(doors.regions),
         *login_operations(doors.regions, doors.passwords),

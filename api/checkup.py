@@ -9,8 +9,10 @@ from typing import cast
 import msgspec
 import psycopg
 
+from api.reconciliations import standing
 from api.wiring import SOURCES, Database
 from ledger.store.faults import MigrationChanged, UnsafeRole, WrongRegion
+from ledger.store.lanes import LANES
 from ledger.store.migrate import check_region, check_role, pending
 from ledger.store.roles import READER, acting_as
 from ledger.store.sql import load
@@ -23,6 +25,8 @@ LAG_S_MAX = 30.0
 STILL_S_MAX = 300.0
 """How long an unfinished month end may stand still."""
 MAIL_S_MAX = 15 * 60.0
+LATE_ROUNDS, LATE_S = 2, 300.0
+"""How long a lane may wait for its reconciliation: so many rounds and seconds."""
 _SQL = load("api", "checkup.sql")
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -70,6 +74,31 @@ def outbox(database: Database, *, is_sent: bool) -> Finding:
         return Finding("mail", mails == 0, says, stops=False)
     says = f"{mails} mails wait" + (f", the oldest for {oldest_s:.0f} s" if mails else "")
     return Finding("mail", oldest_s <= MAIL_S_MAX, says, stops=False)
+
+
+def reconciliation(database: Database, every_s: int) -> Finding:
+    """Whether the books agreed when last reconciled, not too long ago; with `every_s` 0 whenever that was."""
+    try:
+        with (
+            _connect(acting_as(database.service_url, READER)) as connection,
+            connection.transaction(),
+        ):
+            connection.execute(_SQL["scope_all"])
+            found = standing(connection)
+    except psycopg.Error as fault:
+        return Finding("reconciliation", False, _short(fault), stops=False)
+    if found.differences:
+        says = f"{found.differences} differences: see `billing-ledger reconcile`"
+        return Finding("reconciliation", False, says, stops=False)
+    if every_s and found.waits_s > LATE_ROUNDS * every_s + LATE_S:
+        says = f"a lane with events has waited for {found.waits_s:.0f} s: is the follower running?"
+        return Finding("reconciliation", False, says, stops=False)
+    if found.lanes < LANES:
+        return Finding(
+            "reconciliation", True, f"{found.lanes} of {LANES} lanes so far", stops=False
+        )
+    says = f"{found.events} events of {found.accounts} accounts agree, {found.waits_s:.0f} s ago"
+    return Finding("reconciliation", True, says, stops=False)
 
 
 def hindrances(database: Database) -> list[Finding]:

@@ -78,6 +78,10 @@ class Recording:
             multiprocess_mode="max",
             registry=None,
         )
+        self.reconciliation = [
+            Gauge(PREFIX + name, says, ("region",), multiprocess_mode="max", registry=None)
+            for name, says in _OF_RECONCILIATION
+        ]
         self.views = [
             Gauge(
                 PREFIX + name,
@@ -149,6 +153,13 @@ _OF_VIEWS = (
     ("parked_accounts", "Accounts that a read model could not fold: their figures stand still."),
     ("follower_seen_timestamp_seconds", "When the follower last looked at its lag."),
 )
+_OF_RECONCILIATION = (
+    ("reconciliation_differences", "Figures that the last reconciliation found to differ."),
+    (
+        "reconciliation_timestamp_seconds",
+        "When the lane was reconciled that was reconciled longest ago; 0: not all of them were.",
+    ),
+)
 
 _recording: Recording | None = None
 
@@ -199,6 +210,14 @@ def month_ends(region: str, unfinished: int) -> None:
     """So many month ends of a region are not finished."""
     if _recording is not None:
         _recording.month_ends.labels(region).set(unfinished)
+
+
+def reconciled(region: str, differences: int, finished_s: float) -> None:
+    """What reconciliations have found of a region, and since when that is; 0: not of all lanes."""
+    if _recording is not None:
+        seen = (differences, finished_s)
+        for gauge, value in zip(_recording.reconciliation, seen, strict=True):
+            gauge.labels(region).set(value)
 
 
 def views(region: str, read_model: str, *, events: int, seconds: float, parked: int) -> None:

@@ -35,6 +35,7 @@ VARIABLES = (
     "BILLING_LEDGER_SMTP_URL",
     "BILLING_LEDGER_FONTS",
     "FORWARDED_ALLOW_IPS",
+    "BILLING_LEDGER_RECONCILE_EVERY",
 )
 """Every variable that is read as a setting; docs/settings.md describes each."""
 
@@ -43,6 +44,8 @@ DEFAULT_PORT = "8000"
 DEFAULT_METRICS_PORT = "9464"
 """Of OpenTelemetry's exporters in Prometheus' format."""
 METRICS_OFF = "0"
+DEFAULT_RECONCILE_EVERY = "3600"
+RECONCILE_EVERY_S_MAX = 31 * 86_400
 LOOPBACK = "127.0.0.1"
 
 
@@ -75,6 +78,8 @@ class Settings:
     """True when an operator relies on that very port."""
     proxies: tuple[str, ...]
     """Addresses and networks whose word counts for who is calling; `*` alone: anybody's."""
+    reconcile_every_s: int
+    """Seconds between two reconciliations of a lane while the service runs; 0: none."""
     fonts: Path | None
     """A folder of fonts for documents, for scripts that those that come along do not have."""
 
@@ -103,6 +108,9 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         metrics_port=_metrics_port(found.get("BILLING_LEDGER_METRICS_PORT", DEFAULT_METRICS_PORT)),
         metrics_port_is_set="BILLING_LEDGER_METRICS_PORT" in found,
         proxies=_proxies(found.get("FORWARDED_ALLOW_IPS", "")),
+        reconcile_every_s=_reconcile_every_s(
+            found.get("BILLING_LEDGER_RECONCILE_EVERY", DEFAULT_RECONCILE_EVERY)
+        ),
         fonts=_folder("BILLING_LEDGER_FONTS", found.get("BILLING_LEDGER_FONTS")),
     )
 
@@ -128,6 +136,14 @@ def _folder(variable: str, text: str | None) -> Path | None:
     if text is None or Path(text).is_dir():
         return Path(text) if text else None
     raise InvalidSetting(variable, text, "is not a folder")
+
+
+def _reconcile_every_s(text: str) -> int:
+    is_number = text.isascii() and text.isdigit() and len(text) <= 7
+    if not is_number or int(text) > RECONCILE_EVERY_S_MAX:
+        reason = f"is not a number of seconds up to {RECONCILE_EVERY_S_MAX}"
+        raise InvalidSetting("BILLING_LEDGER_RECONCILE_EVERY", text, reason)
+    return int(text)
 
 
 def _proxies(text: str) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ def service(database: Database, workers: int = 1) -> Iterator[Served]:
         "BILLING_LEDGER_REGION": database.region.code,
         "PORT": str(port),
         "BILLING_LEDGER_METRICS_PORT": str(free_port()),
+        "BILLING_LEDGER_RECONCILE_EVERY": "0",  # it would begin in the midst of a row
     }
     arguments = ["-c", _SERVE, "serve", "--workers", str(workers)]
     with _running(arguments, environment) as pid:

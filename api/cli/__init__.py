@@ -24,6 +24,7 @@ from api.cli import (
     logins,
     migrate,
     rebuild,
+    reconcile,
     replay,
     restore,
     serve,
@@ -50,6 +51,7 @@ from ledger.store.faults import (
 )
 from projections.follower import ViewBehind
 from projections.rebuild import CannotSwap, RebuildRunning
+from projections.reconciliation.books import ViewsReplaced
 
 MISUSE = 2
 COMMANDS = (
@@ -62,6 +64,7 @@ COMMANDS = (
     replay,
     explain,
     rebuild,
+    reconcile,
     migrate,
     logins,
     tokens,
@@ -91,6 +94,7 @@ _SAYS_ALL = (
     StoreUnavailable,
     UnsafeRole,
     ViewBehind,
+    ViewsReplaced,
     WorkerFailed,
     WrongRegion,
 )

@@ -71,6 +71,7 @@ def _serve(
         counts=counts,
         proxies=settings.proxies,
         fonts=settings.fonts,
+        reconcile_every_s=settings.reconcile_every_s,
         stopping=stopping,
         meanwhile=meanwhile,
     )

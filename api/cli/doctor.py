@@ -2,7 +2,7 @@
 
 import argparse
 
-from api.checkup import Finding, checkup, outbox
+from api.checkup import Finding, checkup, outbox, reconciliation
 from api.cli.regional import add_json, add_region, chosen
 from api.cli.screen import REFUSED, Screen
 from api.settings import VARIABLES, Settings
@@ -13,7 +13,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """Makes the command known."""
     parser = commands.add_parser(
         "doctor",
-        help="check settings, roles, schema, lag, parked accounts, mail",
+        help="check settings, roles, schema, lag, parked accounts, mail, reconciliation",
         allow_abbrev=False,
     )
     add_region(parser)
@@ -45,8 +45,9 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
 
 
 def _findings(database: Database, settings: Settings) -> list[Finding]:
-    """What was found of a region, and of its mail once its database can be asked."""
+    """What was found of a region, and of its mail and its books once its database can be asked."""
     found = checkup(database)
     if all(finding.ok or not finding.stops for finding in found):
+        found.insert(-1, reconciliation(database, settings.reconcile_every_s))
         found.append(outbox(database, is_sent=settings.mail is not None))
     return found

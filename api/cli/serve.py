@@ -58,6 +58,7 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
             counts=counts,
             proxies=settings.proxies,
             fonts=settings.fonts,
+            reconcile_every_s=settings.reconcile_every_s,
             stopping=stopping,
             meanwhile=meanwhile,
         )

@@ -1,4 +1,7 @@
-"""The follower's process: threads that keep up each region's views, close its months, send its mail."""
+"""The follower's process: threads that keep up each region's views, close its months, send its mail.
+
+And one that has its books reconciled, by a process of its own.
+"""
 
 import signal
 import threading
@@ -9,6 +12,7 @@ from api import logs, metrics
 from api.mail import MailServer
 from api.mailing import Mailing
 from api.serving.month_ends import close_months
+from api.serving.reconciling import keep_reconciled
 from api.wiring import Database
 from projections.follower import Lag
 from projections.model import ReadModel
@@ -22,10 +26,13 @@ class FollowerDied(Exception):
     """A follower gave up; its process ends, so that the parent starts a fresh one."""
 
 
-def follow(databases: tuple[Database, ...], mail: MailServer | None, url: str) -> None:
+def follow(
+    databases: tuple[Database, ...], mail: MailServer | None, url: str, reconcile_every_s: int
+) -> None:
     """Follows until told to stop by SIGTERM or SIGINT; raises FollowerDied when a thread gave up.
 
-    With a mail server, mails are sent too; `url` is where the service is reached.
+    With a mail server, mails are sent too; `url` is where the service is reached. Every lane is
+    reconciled so often; 0: never.
     """
     stopping, died = threading.Event(), threading.Event()
 
@@ -58,6 +65,13 @@ def follow(databases: tuple[Database, ...], mail: MailServer | None, url: str) -
         threading.Thread(target=close_months, args=(database, stopping), daemon=True)
         for database in databases
     ]
+    if reconcile_every_s:
+        threads += [
+            threading.Thread(
+                target=keep_reconciled, args=(database, reconcile_every_s, stopping), daemon=True
+            )
+            for database in databases
+        ]
     for thread in threads:
         thread.start()
     while not stopping.wait(POLL_S):

@@ -95,6 +95,7 @@ def run(
     counts: Path | None,
     proxies: tuple[str, ...],
     fonts: Path | None,
+    reconcile_every_s: int,
     stopping: threading.Event,
     meanwhile: Callable[[str], None],
 ) -> None:
@@ -102,7 +103,8 @@ def run(
 
     Without a mail server mails wait in the outbox. `counts` is where processes count what they do,
     None for nowhere. `proxies` say who is calling, where they have been set to be trusted. `fonts`
-    is a folder of fonts for documents beside those that come along.
+    is a folder of fonts for documents beside those that come along. Every lane is reconciled so
+    often; 0: never.
 
     `meanwhile` runs in a thread once the children run, and is given the address to ask at; what it
     raises ends the service and is raised again.
@@ -114,7 +116,7 @@ def run(
                 Work(f"worker-{n}", work, (databases, listening, proxies, fonts))
                 for n in range(1, workers + 1)
             ),
-            Work("follower", follow, (databases, mail, url_of(host, port))),
+            Work("follower", follow, (databases, mail, url_of(host, port), reconcile_every_s)),
         ],
         counts,
     )

@@ -24,6 +24,11 @@ _Sums = dict[tuple[str, str, str, date, date, date], list[int]]
 class ViewsReplaced(Exception):
     """A rebuild has swapped a read model while the lane was read: what was seen is of neither."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            "read models are being rebuilt again and again: reconcile once that is over"
+        )
+
 
 class Books:
     """A lane's rows at one moment, and the differences found in them; raises ViewsReplaced."""

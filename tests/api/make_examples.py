@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -17,10 +17,12 @@ import msgspec
 from api.embedded import start
 from api.exports.writing import PARQUET
 from api.operations import JSON, NDJSON, Operation
+from api.reconciliations import Reconciliations
 from api.routes.documents import PDF
 from api.security.logins import NewLogin, Registrar
 from api.wiring import Database
 from ledger.dunning_policy import FeeTerms, InterestTerms, PolicyTerms, StepTerms
+from projections.reconciliation.reconciling import reconcile
 from tests.api import scenario, scenario_access
 from tests.api.asking import Ask, Told, operations_of
 from tests.api.books import PASSWORD, STAFF
@@ -84,11 +86,19 @@ class Scene:
         for ask in asks:
             self._do(ask)
 
+    def _reconcile(self) -> None:
+        """What has happened so far is reconciled."""
+        with closing(Reconciliations(self._database.service_url)) as kept:
+            for proof in reconcile(self._database.service_url):
+                kept.keep(proof, datetime.now(UTC))
+
     def _do(self, asked: Ask) -> None:
         ask = replace(asked, places=self._now(asked.places), body=self._now(asked.body))
         operation = self._operations[ask.operation]
         if operation.method == "GET":
             self._database.catch_up(WAIT_LIMIT_S)  # positions are shown
+        if operation.name == "get_reconciliation":
+            self._reconcile()
         headers = dict(ask.headers)
         if self._position and any(one.name == "Ledger-Position" for one in operation.headers):
             headers["Ledger-Position"] = self._position

@@ -271,6 +271,7 @@ READING = (
         Ask(f"export_{form}", AUDITOR, query={"period": "2020-01"})
         for form in ("beancount", "hledger", "csv", "parquet")
     ),
+    Ask("get_reconciliation", AUDITOR),
     Ask("list_events", AUDITOR, query={"limit": "2"}),
     Ask("stream_events", AUDITOR),
 )

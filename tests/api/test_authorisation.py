@@ -77,6 +77,7 @@ OF_PERMISSION = {
             "get_closed_books",
             *("export_beancount", "export_hledger", "export_csv", "export_parquet"),
             *("get_closed_books", "get_month_end", "list_month_ends"),
+            *("get_closed_books", "get_reconciliation"),
         ),
         "read books",
     ),

@@ -122,11 +122,11 @@ def test_migrate_needs_an_owner(database: Database, tmp_path: Path) -> None:
 
 
 def test_doctor_finds_nothing_wrong(migrated: Run) -> None:
-    """Roles, region, schema, views, lag, parked accounts and mail are looked at."""
+    """Roles, region, schema, views, lag, parked accounts, mail and the books are looked at."""
     done = migrated("doctor", "--json")
     assert done.code == 0, done
     names = {"database", "role", "region", "schema", "views", "follower", "parked"}
-    names |= {"month_end", "mail"}
+    names |= {"month_end", "mail", "reconciliation"}
     assert names == {one["name"] for one in done.lines}
     assert all(one["ok"] for one in done.lines)
 
