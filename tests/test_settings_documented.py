@@ -60,6 +60,19 @@ def test_a_database_url_is_one_region() -> None:
     assert not settings.needs_embedded_server
 
 
+def test_reconciling_is_every_so_many_seconds_or_never() -> None:
+    """Hourly unless set; 0 is never, and what is no number of seconds is named."""
+    assert 3_600 == load({}).reconcile_every_s
+    assert [0, 60] == [
+        load({"BILLING_LEDGER_RECONCILE_EVERY": text}).reconcile_every_s for text in ("0", "60")
+    ]
+    for text in ("-1", "1h", "1.5", "99999999", "\u0661"):
+        with pytest.raises(
+            InvalidSetting, match=r"BILLING_LEDGER_RECONCILE_EVERY=.* is not a numb"
+        ):
+            load({"BILLING_LEDGER_RECONCILE_EVERY": text})
+
+
 def test_proxies_are_addresses_and_networks_or_anybody() -> None:
     """Nobody is trusted unless named; an asterisk alone is everybody."""
     assert () == load({}).proxies

@@ -5,6 +5,7 @@ import json
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -29,9 +30,11 @@ from ledger.receivables_csv import ReceivablesCsv
 from ledger.store.committer import Ledger
 from ledger.store.lanes import account_id
 from projections.follower import Follower
+from projections.journal import JOURNAL
 from projections.reading import Reading
 from projections.rebuild import rebuild
 from projections.receivables import RECEIVABLES
+from projections.reconciliation.reconciling import reconcile
 from tests import truth
 from tests.api.in_process import Sent, in_process
 from tests.exports import tools
@@ -336,6 +339,17 @@ def test_the_stored_log_replayed_equals_the_truth(database: Database) -> None:
     )
     assert [] == found
     assert database.first_break() is None
+
+
+def test_the_real_book_is_reconciled(database: Database) -> None:
+    """Every event and row of it, before the journal has taken one of them and after."""
+    for journal_has in (0, EVENTS):
+        proofs = list(reconcile(database.service_url))
+        assert [] == [one for proof in proofs for one in proof.kept]
+        assert (EVENTS, 100) == (sum(p.events for p in proofs), sum(p.accounts for p in proofs))
+        assert journal_has == sum(proof.journal_position for proof in proofs)
+        with closing(Follower(database.service_url, JOURNAL)) as follower:
+            follower.catch_up()
 
 
 def test_a_second_import_changes_nothing(database: Database) -> None:
