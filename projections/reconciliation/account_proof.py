@@ -125,7 +125,7 @@ class AccountProof:
             books.strays(where, stream.before(self._id))
             left = stream.at(self._id)
             if self._is_read:
-                books.strays(where, iter(left))
+                books.strays(where, left)
             elif stream is books.entries:
                 self._journal.take_as_found(left)
         for rows in books.by_account.values():

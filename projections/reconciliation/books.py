@@ -1,10 +1,12 @@
 """What a lane holds of its accounts, as one transaction sees it: streams of rows, and the small tables whole."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
 from datetime import date
 from typing import Any, cast
 from uuid import UUID
 
+import psycopg
 from psycopg import ServerCursor
 
 from ledger.posting import Cut, Cuts
@@ -30,14 +32,20 @@ class ViewsReplaced(Exception):
         )
 
 
+class RowUnreadable(Exception):
+    """A row holds what no event can, such as a day that is none; the message is the statement that read it."""
+
+
 class Books:
-    """A lane's rows at one moment, and the differences found in them; raises ViewsReplaced."""
+    """A lane's rows at one moment, and the differences found in them; to be closed.
+
+    Raises ViewsReplaced.
+    """
 
     def __init__(self, connection: Connection, lane: int) -> None:
         self.lane = lane
         self.differences = Differences()
         self._connection = connection
-        self._cursors: list[ServerCursor[Row]] = []
         positions = self.rows("positions")
         if not positions:  # the tables that are there now held nothing at that moment
             raise ViewsReplaced
@@ -48,13 +56,15 @@ class Books:
         self.accounts = self._by_account("accounts")
         self.written = self._by_account("written")
         self.journal_accounts = self._by_account("journal_accounts")
-        self.events = self._stream("events")
-        self.movements = Stream(self._stream("movements"))
-        self.charges = Stream(self._stream("charges"))
-        self.days = Stream(self._stream("days"))
-        self.items = Stream(self._stream("items"))
-        self.entries = Stream(self._stream("entries"))
-        self.written_items = Stream(self._stream("written_items"))
+        with ExitStack() as stack:
+            self.events = self._stream("events", stack)
+            self.movements = Stream(self._stream("movements", stack))
+            self.charges = Stream(self._stream("charges", stack))
+            self.days = Stream(self._stream("days", stack))
+            self.items = Stream(self._stream("items", stack))
+            self.entries = Stream(self._stream("entries", stack))
+            self.written_items = Stream(self._stream("written_items", stack))
+            self.close = stack.pop_all().close
         self.streams = {
             "receivables.movement": self.movements,
             "receivables.charge": self.charges,
@@ -73,16 +83,19 @@ class Books:
         self.controls: dict[tuple[str, str], int] = {}
         """By currency and control account, what the figures say that it should be, debits positive."""
 
-    def close(self) -> None:
-        """No stream is open any more."""
-        for cursor in self._cursors:
-            cursor.close()
+    def begin(self) -> None:
+        """Every stream has its first rows; raises RowUnreadable."""
+        for stream in self.streams.values():
+            stream.begin()
 
     def rows(self, block: str, **given: object) -> list[Any]:
         """What a statement says of the lane."""
         with self._connection.cursor(binary=True) as cursor:
             cursor.execute(SQL[block], {"lane": self.lane, **given})
-            return cast(list[Any], cursor.fetchall())
+            try:
+                return cast(list[Any], cursor.fetchall())
+            except psycopg.DataError as fault:
+                raise RowUnreadable(block) from fault
 
     def replaced(self) -> bool:
         """Whether a rebuild has put other tables in the place of those that are read."""
@@ -122,7 +135,7 @@ class Books:
             Difference(lane=self.lane, where=where, figure=figure, says=says, **given)
         )
 
-    def strays(self, where: str, rows: Iterator[Row]) -> None:
+    def strays(self, where: str, rows: Iterable[Row]) -> None:
         """Rows of a stream that are of no event of the log."""
         for row in rows:
             self.differs(
@@ -135,16 +148,19 @@ class Books:
     def _by_account(self, block: str) -> dict[bytes, Row]:
         return {row[0]: row for row in self.rows(block)}
 
-    def _stream(self, block: str) -> Iterator[Row]:
-        cursor = ServerCursor[Row](self._connection, block)
-        self._cursors.append(cursor)
+    def _stream(self, block: str, stack: ExitStack) -> Iterator[Row]:
+        cursor = stack.enter_context(closing(ServerCursor[Row](self._connection, block)))
         cursor.execute(SQL[block], {"lane": self.lane}, binary=True)
-        return _rows_of(cursor)
+        return _rows_of(cursor, block)
 
 
-def _rows_of(cursor: ServerCursor[Row]) -> Iterator[Row]:
-    while batch := cursor.fetchmany(ROWS_AT_ONCE):
-        yield from batch
+def _rows_of(cursor: ServerCursor[Row], block: str) -> Iterator[Row]:
+    """The rows; raises RowUnreadable."""
+    try:
+        while batch := cursor.fetchmany(ROWS_AT_ONCE):
+            yield from batch
+    except psycopg.DataError as fault:
+        raise RowUnreadable(block) from fault
 
 
 def _shown(values: Row) -> str:

@@ -1,15 +1,16 @@
 """A lane proved: each of its accounts in turn, then what is a sum over accounts."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from ledger.store.mapper import EventMapper
 from projections.journal.entries import CONTROLS
 from projections.model import Connection
 from projections.reconciliation.account_proof import AccountProof
-from projections.reconciliation.books import Books, ViewsReplaced
+from projections.reconciliation.books import Books, RowUnreadable, ViewsReplaced
 from projections.reconciliation.differences import LaneProof
+from projections.reconciliation.streams import Row
 
 TOLD_EVERY = 2_000
 """Events between two tellings of progress."""
@@ -21,10 +22,16 @@ def prove_lane(connection: Connection, lane: int, told: Callable[[int], None]) -
     `told` is given numbers of events as they are held against the books. Raises ViewsReplaced.
     """
     with closing(Books(connection, lane)) as books:
-        accounts, events = _prove_accounts(books, told)
-        _check_positions(books, events)
-        _check_strays(books)
-        _check_sums(books)
+        accounts = events = 0
+        try:
+            books.begin()
+            accounts, events = _prove_accounts(books, told)
+            _check_positions(books, events)
+            _check_strays(books)
+            _check_sums(books)
+        except RowUnreadable as fault:
+            says = f"one cannot be read: {fault.__cause__}; the rest of the lane is not proved"
+            books.differs(str(fault), "row", says)
         if books.replaced():
             raise ViewsReplaced
     return LaneProof(
@@ -90,33 +97,40 @@ def _check_sums(books: Books) -> None:
     """The journal's sums are those of its entries; debits equal credits; control accounts tie."""
     found = {tuple(row[:6]): row[6:] for row in books.rows("sums")}
     debits, controls = Counter[str](), Counter[tuple[str, str]]()
-    for key in books.sums.keys() | found.keys():
-        currency, account, kind, on, period, day = key
+    for key in sorted(books.sums.keys() | found.keys()):
+        currency, account, *_ = key
         *expected, position = books.sums.get(key, [0, 0, 0, 0])
-        has = [int(value) for value in found.get(key, (0, 0, 0))]
+        has = list(found.get(key, (0, 0, 0)))
         debits[currency] += has[1] - has[2]
         controls[currency, account] += has[1] - has[2]
         if expected != has:
-            says = f"{kind} of {on} in {period:%Y-%m}, recorded on {day}: "
-            says += f"{has[0]} entries, debits less credits; the entries are {expected[0]}"
             books.differs(
                 "journal.daily",
                 account,
-                says,
+                _of_sums(key, expected, has),
                 currency=currency,
                 expected_minor=expected[1] - expected[2],
-                found_minor=has[1] - has[2],
+                found_minor=int(has[1] - has[2]),
                 first_position=position or None,
             )
     for currency, difference_minor in debits.items():
         if difference_minor:
             says = "debits less credits of all accounts are not zero"
-            amounts = {"expected_minor": 0, "found_minor": difference_minor}
+            amounts = {"expected_minor": 0, "found_minor": int(difference_minor)}
             books.differs("journal.daily", "trial balance", says, currency=currency, **amounts)
     for currency, account in sorted(books.controls.keys() | controls.keys()):
         expected_minor = books.controls.get((currency, account), 0)
         found_minor = controls[currency, account]
         if account in CONTROLS and expected_minor != found_minor:
             says = "the control account is not the sum of its figure over the accounts"
-            amounts = {"expected_minor": expected_minor, "found_minor": found_minor}
+            amounts = {"expected_minor": expected_minor, "found_minor": int(found_minor)}
             books.differs("journal.daily", account, says, currency=currency, **amounts)
+
+
+def _of_sums(key: Row, expected: Sequence[int], has: Sequence[int]) -> str:
+    """In words what sums of a day should be and are; amounts in minor units."""
+    _, _, kind, on, period, day = key
+    names = ("entries", "debits", "credits")
+    facts = zip(names, expected, has, strict=True)
+    says = ", ".join(f"{name} are {is_}, not {not_}" for name, not_, is_ in facts if is_ != not_)
+    return f"{kind} of {on} posted in {period:%Y-%m}, recorded on {day}: {says}"

@@ -130,7 +130,8 @@ CROSS JOIN LATERAL (
 ) AS side (figure, amount_minor)
 WHERE c.lane = %(lane)s AND side.amount_minor <> 0
 UNION ALL
-SELECT uuid_send(a.account_id), 'allocated', a.invoice, sum(a.amount_minor)::bigint
+SELECT uuid_send(a.account_id), 'allocated', a.invoice,
+       greatest(least(sum(a.amount_minor), 9223372036854775807), -9223372036854775808)::bigint
 FROM receivables.allocation AS a
 WHERE a.lane = %(lane)s
 GROUP BY a.account_id, a.invoice

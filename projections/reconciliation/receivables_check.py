@@ -30,8 +30,8 @@ class ReceivablesCheck:
         self._findings = findings
         self._books = findings.books
         self._id = findings.account_id
-        self._reversals: dict[int, str] = {}
-        """The charges that rows say were reversed, by the position of it."""
+        self._reversals: set[tuple[int, str]] = set()
+        """The position and the charge of reversals that rows tell of."""
 
     def take(
         self,
@@ -72,7 +72,7 @@ class ReceivablesCheck:
                 findings.check_sum(where, figure, fold.figures[figure], found_minor)
         self._check_days()
         self._check_items()
-        for position, charge_id in self._reversals.items():
+        for position, charge_id in sorted(self._reversals):
             says = f"charge {charge_id} is said to be reversed, and was not"
             where = f"receivables.charge {charge_id}"
             findings.differs(where, "reversed", says, first_position=position)
@@ -81,7 +81,7 @@ class ReceivablesCheck:
         stream = self._books.charges
         self._books.strays("receivables.charge", stream.before(self._id, position))
         rows = stream.at(self._id, position)
-        self._reversals |= {row[9]: row[2] for row in rows if row[9] is not None}
+        self._reversals |= {(row[9], row[2]) for row in rows if row[9] is not None}
         total_minor = line_total(event.amount_minor, event.taxes)
         what = (event.charge_id, version, event.effective_on, event.category, event.description)
         expected: list[Row] = [(*what, event.amount_minor, total_minor)]
@@ -92,7 +92,9 @@ class ReceivablesCheck:
                 self._findings.row_differs(where, "total", one, 6, position)
 
     def _check_reversal(self, position: int, event: e.ChargeReversed) -> None:
-        if self._reversals.pop(position, None) != event.charge_id:
+        if (position, event.charge_id) in self._reversals:
+            self._reversals.remove((position, event.charge_id))
+        else:
             where = f"receivables.charge {event.charge_id}"
             says = "the row does not say that the charge was reversed"
             self._findings.differs(where, "reversed", says, first_position=position)

@@ -1,6 +1,6 @@
 """Rows of a lane in order of account (and position), read in batches and taken as their turn comes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 Row = tuple[Any, ...]
@@ -11,27 +11,32 @@ class Stream:
 
     def __init__(self, rows: Iterator[Row]) -> None:
         self._rows = rows
-        self._next = next(rows, None)
+        self._next: Row | None = None
 
-    def before(self, *key: Any) -> Iterator[Row]:
-        """The rows before a key that nobody took."""
-        while self._next is not None and self._next[: len(key)] < key:
-            yield self._pop()
+    def begin(self) -> None:
+        """The first rows are there."""
+        self._next = next(self._rows, None)
+
+    def before(self, *key: Any) -> Iterable[Row]:
+        """The rows before a key, which nobody took."""
+        if self._next is None or self._next[: len(key)] >= key:
+            return ()
+        return self._while(lambda row: row[: len(key)] < key)
 
     def at(self, *key: Any) -> list[Row]:
         """The rows of a key, once there are none before it."""
-        found = []
-        while self._next is not None and self._next[: len(key)] == key:
-            found.append(self._pop())
+        found, row, fields = list[Row](), self._next, len(key)
+        while row is not None and row[:fields] == key:
+            found.append(row)
+            row = next(self._rows, None)
+        self._next = row
         return found
 
-    def rest(self) -> Iterator[Row]:
+    def rest(self) -> Iterable[Row]:
         """The rows after all that were taken."""
-        while self._next is not None:
-            yield self._pop()
+        return self._while(lambda row: True)
 
-    def _pop(self) -> Row:
-        row = self._next
-        assert row is not None
-        self._next = next(self._rows, None)
-        return row
+    def _while(self, holds: Callable[[Row], bool]) -> Iterator[Row]:
+        while self._next is not None and holds(self._next):
+            row, self._next = self._next, next(self._rows, None)
+            yield row

@@ -235,6 +235,17 @@ def test_sums_by_day_that_were_altered_are_named(kept_books: Database) -> None:
         } == set(named)
 
 
+def test_a_row_that_cannot_be_read_is_named(kept_books: Database) -> None:
+    """A day that is none; what else there is in the lane is not called proved."""
+    charged = position_of(kept_books, version_of(kept_books, "charge_posted", 2))
+    which = f"lane = {LANE} AND position = {charged}"
+    change = f"UPDATE journal.entry SET effective_on = 'infinity' WHERE {which}"
+    with altered(kept_books, change) as named:
+        [difference] = named.values()
+        assert ("entries", "row") == (difference.where, difference.figure)
+        assert "the rest of the lane is not proved" in difference.says
+
+
 def test_an_event_that_was_altered_is_named(kept_books: Database) -> None:
     """A text, an amount, a topic of it; one that was taken out of the log; and what followed from it."""
     at = version_of(kept_books, "charge_posted", 2)
