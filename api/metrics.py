@@ -12,6 +12,7 @@ from collections import Counter as Counted
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from ledger.commands import Request
 from ledger.store.outcomes import Outcome, Refused
@@ -78,20 +79,8 @@ class Recording:
             multiprocess_mode="max",
             registry=None,
         )
-        self.reconciliation = [
-            Gauge(PREFIX + name, says, ("region",), multiprocess_mode="max", registry=None)
-            for name, says in _OF_RECONCILIATION
-        ]
-        self.views = [
-            Gauge(
-                PREFIX + name,
-                says,
-                ("region", "read_model"),
-                multiprocess_mode="max",
-                registry=None,
-            )
-            for name, says in _OF_VIEWS
-        ]
+        self.reconciliation = _gauges(Gauge, _OF_RECONCILIATION, ("region",))
+        self.views = _gauges(Gauge, _OF_VIEWS, ("region", "read_model"))
         threading.Thread(target=self._keep_written, name="metrics", daemon=True).start()
 
     def of_request(self, method: str, route: str, hundreds: int) -> "_Requests":
@@ -160,6 +149,15 @@ _OF_RECONCILIATION = (
         "When the lane was reconciled that was reconciled longest ago; 0: not all of them were.",
     ),
 )
+
+
+def _gauges(gauge: Any, described: Iterable[tuple[str, str]], labels: tuple[str, ...]) -> list[Any]:
+    """A gauge for each name and what it says, of which one process tells at a time."""
+    return [
+        gauge(PREFIX + name, says, labels, multiprocess_mode="max", registry=None)
+        for name, says in described
+    ]
+
 
 _recording: Recording | None = None
 
