@@ -34,15 +34,17 @@ ORDER BY r.finished_at NULLS FIRST, h.lane;
 -- name: standing
 -- Of all lanes: how many were reconciled, when the one that was longest ago, how many accounts,
 -- events and differences; and for how many seconds the longest has waited that has events: since it
--- was reconciled, or since its first event.
+-- was reconciled, or since its first event, but not since before there was a reconciliation.
 SELECT count(r.lane), min(r.finished_at), COALESCE(sum(r.accounts), 0)::bigint,
        COALESCE(sum(r.events), 0)::bigint, COALESCE(sum(r.differences), 0)::bigint,
        COALESCE(max(EXTRACT(
-           epoch FROM clock_timestamp() - COALESCE(r.finished_at, e.recorded_at)
+           epoch FROM clock_timestamp()
+               - COALESCE(r.finished_at, greatest(e.recorded_at, m.applied_at))
        )) FILTER (WHERE h.position > 0), 0)::float8
 FROM ledger.lane_head AS h
 LEFT JOIN ledger.reconciliation AS r ON r.lane = h.lane
-LEFT JOIN ledger.event AS e ON e.lane = h.lane AND e.position = 1 AND r.lane IS NULL;
+LEFT JOIN ledger.event AS e ON e.lane = h.lane AND e.position = 1 AND r.lane IS NULL
+LEFT JOIN ledger.migration AS m ON m.name = 'api/0020_reconciliation';
 
 -- name: lanes
 -- How far the log was where each lane was last reconciled, and what differed.

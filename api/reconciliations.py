@@ -1,12 +1,14 @@
 """What reconciliations found, kept lane by lane: by the command, and by the service as it goes on."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 import msgspec
 import psycopg
 
+from api import logs
 from api.amounts import Money, money
 from ledger.errors import Refusal
 from ledger.store.roles import WRITER, acting_as
@@ -119,6 +121,20 @@ class Reconciliations:
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(self._url, autocommit=True)
         return self._connection
+
+
+def raise_alarms(region: str, differences: Iterable[DifferenceFound]) -> None:
+    """An operator is told of differences that were not there before; amounts are not logged."""
+    for difference in differences:
+        logs.event(
+            "books_differ",
+            level=logging.ERROR,
+            region=region,
+            account=difference.account_number,
+            where=difference.where,
+            figure=difference.figure,
+            first_event=difference.first_event,
+        )
 
 
 def _money(minor: int | None, currency: str | None) -> Money | None:

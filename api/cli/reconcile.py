@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from api.cli.regional import add_json, add_region, chosen, fit_databases
 from api.cli.screen import REFUSED, Screen
 from api.cli.serve import workers
-from api.reconciliations import DifferenceFound, Reconciliations, shown
+from api.reconciliations import DifferenceFound, Reconciliations, raise_alarms, shown
 from api.settings import Settings
 from api.wiring import Database
 from ledger.processes import cores
@@ -66,7 +66,7 @@ def _prove(database: Database, workers: int | None, screen: Screen) -> bool:
     proofs = []
     with closing(Reconciliations(database.service_url)) as kept:
         for proof in reconcile(database.service_url, told, workers=workers):
-            kept.keep(proof, started_at)
+            raise_alarms(code, kept.keep(proof, started_at))
             proofs.append(proof)
     _tell(code, proofs, screen)
     return any(proof.differences for proof in proofs)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import psycopg
 
 from api import logs, metrics
-from api.reconciliations import Reconciliations
+from api.reconciliations import Reconciliations, raise_alarms
 from api.wiring import Database
 from ledger.processes import Parent, Worker, WorkerFailed, end
 from ledger.store.faults import message_of
@@ -75,27 +75,13 @@ def _reconcile(
                 continue
             match worker.said():
                 case (datetime() as started_at, LaneProof() as proof):
-                    keep(database.region.code, kept, proof, started_at)
+                    raise_alarms(database.region.code, kept.keep(proof, started_at))
                 case Exception() as fault:
                     raise fault
                 case None:
                     return
     finally:
         end([worker])
-
-
-def keep(region: str, kept: Reconciliations, proof: LaneProof, started_at: datetime) -> None:
-    """Keeps what was found of a lane; an alarm for each difference that was not found before."""
-    for difference in kept.keep(proof, started_at):
-        logs.event(
-            "books_differ",
-            level=logging.ERROR,
-            region=region,
-            account=difference.account_number,
-            where=difference.where,
-            figure=difference.figure,
-            first_event=difference.first_event,
-        )
 
 
 def _work(parent: Parent, service_url: str, lanes: Sequence[int]) -> None:
