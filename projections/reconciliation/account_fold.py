@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any, Literal
 
 from ledger import events as e
-from ledger.movements import Movement, line_total
+from ledger.movements import Movement
 from projections.journal.entries import CREDITS, RECEIVABLE, UNBILLED, Entry
 from projections.reconciliation.unbilled_lines import UnbilledLines, Wrong
 
@@ -39,9 +39,9 @@ _PAID: dict[type[e.Event], tuple[str, int]] = {
 class AccountFold:
     """An account as its events up to one of them say.
 
-    `figures` are its sums by figure; `items` those by figure and thing: open, flagged, total,
-    written_off, allocated by invoice; unapplied, refunded by source; pending, processed, returned by
-    payment. `days` are its sums by effective and recorded day, in the order of FIGURES, then the
+    `figures` are its sums by figure; `items` those by figure and thing: open, flagged,
+    written_off, allocated, charges, credits, tax, carried by invoice; unapplied, refunded by source;
+    pending, processed, returned by payment. `days` are its sums by effective and recorded day, in the order of FIGURES, then the
     version and the position of the last event that is in them.
     """
 
@@ -106,16 +106,14 @@ def _beside(event: Any) -> Iterator[tuple[str, str, int]]:
     """What an event adds to things that its movements do not say."""
     match event:
         case e.InvoiceIssued():
-            yield "total", event.number, event.total_minor
-        case e.CreditIssued():
-            total_minor = line_total(event.amount_minor, event.taxes)
-            yield "total", f"credit:{event.credit_id}", total_minor
+            yield "charges", event.number, event.lines.charges_minor
+            yield "credits", event.number, event.lines.credits_minor
+            yield "tax", event.number, event.lines.tax_minor
+            yield "carried", event.number, event.carried_minor
         case e.InvoiceWrittenOff():
             yield "written_off", event.invoice, event.amount_minor
         case e.WriteOffReversed():
             yield "written_off", event.invoice, -event.amount_minor
-        case e.PaymentReturned(debit=debit) if debit is not None:
-            yield "total", debit.number, debit.amount_minor
         case e.RefundIssued() | e.RefundReversed():
             sign = 1 if isinstance(event, e.RefundIssued) else -1
             for draw in event.drawn:

@@ -59,7 +59,7 @@ class Books:
         with ExitStack() as stack:
             self.events = self._stream("events", stack)
             self.movements = Stream(self._stream("movements", stack))
-            self.charges = Stream(self._stream("charges", stack))
+            self.things = Stream(self._stream("things", stack))
             self.days = Stream(self._stream("days", stack))
             self.items = Stream(self._stream("items", stack))
             self.entries = Stream(self._stream("entries", stack))
@@ -67,9 +67,9 @@ class Books:
             self.close = stack.pop_all().close
         self.streams = {
             "receivables.movement": self.movements,
-            "receivables.charge": self.charges,
             "receivables.daily": self.days,
-            "receivables": self.items,
+            "receivables": self.things,
+            "receivables, a figure of a thing": self.items,
             "journal.entry": self.entries,
             "ledger.item": self.written_items,
         }

@@ -81,13 +81,45 @@ FROM receivables.movement AS m
 WHERE m.lane = %(lane)s
 ORDER BY m.account_id, m.position, m.n;
 
--- name: charges
--- Every charge, in the order they were posted.
-SELECT uuid_send(c.account_id), c.position, c.charge_id, c.seq, c.effective_on, c.category,
-       c.description, c.amount_minor, c.total_minor, c.reversed_position
+-- name: things
+-- Every charge, invoice, payment, credit, refund, write-off and dispute as it was made, and the
+-- position of what ended it; in the order they were made.
+SELECT uuid_send(c.account_id), c.position, 'charge', c.charge_id, c.seq, c.effective_on,
+       NULL::date, c.amount_minor, c.total_minor, c.category, c.description, c.reversed_position
 FROM receivables.charge AS c
 WHERE c.lane = %(lane)s
-ORDER BY c.account_id, c.position, c.charge_id;
+UNION ALL
+SELECT uuid_send(v.account_id), v.position, 'invoice', v.number, v.seq, v.issued_on, v.due_on,
+       v.charges_minor - v.credits_minor + v.tax_minor, v.total_minor, v.kind,
+       concat_ws(' ', v.period_start, v.period_end, v.lines_count), v.cancelled_position
+FROM receivables.invoice AS v
+WHERE v.lane = %(lane)s
+UNION ALL
+SELECT uuid_send(p.account_id), p.position, 'payment', p.payment_id, p.seq, p.submitted_on,
+       NULL::date, p.amount_minor, p.amount_minor, p.method, p.invoice, NULL::bigint
+FROM receivables.payment AS p
+WHERE p.lane = %(lane)s
+UNION ALL
+SELECT uuid_send(c.account_id), c.position, 'credit', c.credit_id, c.seq, c.effective_on,
+       NULL::date, c.amount_minor, c.total_minor, c.applies_to, c.invoice, c.reversed_position
+FROM receivables.credit AS c
+WHERE c.lane = %(lane)s
+UNION ALL
+SELECT uuid_send(r.account_id), r.position, 'refund', r.refund_id, r.seq, r.effective_on,
+       NULL::date, r.amount_minor, r.amount_minor, r.method, r.payment_id, r.reversed_position
+FROM receivables.refund AS r
+WHERE r.lane = %(lane)s
+UNION ALL
+SELECT uuid_send(w.account_id), w.position, 'write_off', w.write_off_id, w.seq, w.effective_on,
+       NULL::date, w.amount_minor, w.amount_minor, NULL::text, w.invoice, w.reversed_position
+FROM receivables.write_off AS w
+WHERE w.lane = %(lane)s
+UNION ALL
+SELECT uuid_send(d.account_id), d.position, 'dispute', d.dispute_id, d.seq, d.effective_on,
+       NULL::date, d.amount_minor, d.amount_minor, NULL::text, d.invoice, d.resolved_position
+FROM receivables.dispute AS d
+WHERE d.lane = %(lane)s
+ORDER BY 1, 2, 3, 4;
 
 -- name: days
 -- Sums of movements by day.
@@ -102,8 +134,9 @@ ORDER BY d.account_id, d.effective_on, d.recorded_day;
 SELECT uuid_send(v.account_id), side.figure, v.number, side.amount_minor
 FROM receivables.invoice AS v
 CROSS JOIN LATERAL (
-    VALUES ('open', v.open_minor), ('flagged', v.flagged_minor), ('total', v.total_minor),
-           ('written_off', v.written_off_minor)
+    VALUES ('open', v.open_minor), ('flagged', v.flagged_minor),
+           ('written_off', v.written_off_minor), ('charges', v.charges_minor),
+           ('credits', v.credits_minor), ('tax', v.tax_minor), ('carried', v.carried_minor)
 ) AS side (figure, amount_minor)
 WHERE v.lane = %(lane)s AND side.amount_minor <> 0
 UNION ALL
@@ -125,8 +158,7 @@ UNION ALL
 SELECT uuid_send(c.account_id), side.figure, 'credit:' || c.credit_id, side.amount_minor
 FROM receivables.credit AS c
 CROSS JOIN LATERAL (
-    VALUES ('total', c.total_minor), ('unapplied', c.unapplied_minor),
-           ('refunded', c.refunded_minor)
+    VALUES ('unapplied', c.unapplied_minor), ('refunded', c.refunded_minor)
 ) AS side (figure, amount_minor)
 WHERE c.lane = %(lane)s AND side.amount_minor <> 0
 UNION ALL

@@ -3,16 +3,14 @@
 from datetime import datetime
 
 from ledger import events as e
-from ledger.movements import Movement, line_total
+from ledger.movements import Movement
 from projections.reconciliation.account_fold import FIGURES, Sum
 from projections.reconciliation.findings import Findings, differing
 from projections.reconciliation.streams import Row
+from projections.reconciliation.things import COLUMNS, Thing, ended, made
 
 _MOVEMENT = ("n", "version", "recorded_at", "effective_on", "figure", "item", "amount_minor")
-_CHARGE = (
-    *("charge_id", "seq", "effective_on", "category", "description"),
-    *("amount_minor", "total_minor"),
-)
+_TOTAL = Thing._fields.index("total_minor")
 TOTALS = ("open", "unapplied", "unbilled", "pending")
 _TABLE = {
     "allocated": "allocation",
@@ -30,8 +28,8 @@ class ReceivablesCheck:
         self._findings = findings
         self._books = findings.books
         self._id = findings.account_id
-        self._reversals: set[tuple[int, str]] = set()
-        """The position and the charge of reversals that rows tell of."""
+        self._ends: set[tuple[int, str, str]] = set()
+        """Position, table and id of what rows tell to be reversed, cancelled or resolved."""
 
     def take(
         self,
@@ -53,10 +51,10 @@ class ReceivablesCheck:
             for one in differing(_MOVEMENT, expected, found):
                 figure = (one[0] or one[1])[4]
                 self._findings.row_differs("receivables.movement", figure, one, 6, position)
-        if isinstance(event, e.ChargePosted):
-            self._check_charge(position, version, event)
-        elif isinstance(event, e.ChargeReversed):
-            self._check_reversal(position, event)
+        if thing := made(event, version):
+            self._check_thing(position, *thing)
+        if thing_ended := ended(event):
+            self._check_end(position, *thing_ended)
 
     def finish(self) -> None:
         """What is kept of the account is what its events so far come to."""
@@ -72,32 +70,36 @@ class ReceivablesCheck:
                 findings.check_sum(where, figure, fold.figures[figure], found_minor)
         self._check_days()
         self._check_items()
-        for position, charge_id in sorted(self._reversals):
-            says = f"charge {charge_id} is said to be reversed, and was not"
-            where = f"receivables.charge {charge_id}"
-            findings.differs(where, "reversed", says, first_position=position)
+        for position, table, id in sorted(self._ends):
+            says = "it is said to have been ended by an event that did not"
+            findings.differs(f"receivables.{table} {id}", "ended", says, first_position=position)
 
-    def _check_charge(self, position: int, version: int, event: e.ChargePosted) -> None:
-        stream = self._books.charges
-        self._books.strays("receivables.charge", stream.before(self._id, position))
+    def _check_thing(self, position: int, table: str, thing: Thing) -> None:
+        stream = self._books.things
+        self._books.strays("receivables", stream.before(self._id, position))
         rows = stream.at(self._id, position)
-        self._reversals |= {(row[9], row[2]) for row in rows if row[9] is not None}
-        total_minor = line_total(event.amount_minor, event.taxes)
-        what = (event.charge_id, version, event.effective_on, event.category, event.description)
-        expected: list[Row] = [(*what, event.amount_minor, total_minor)]
-        found = [row[2:9] for row in rows]
+        self._ends |= {(row[11], row[2], row[3]) for row in rows if row[11] is not None}
+        found = [(*row[3:11], row[2]) for row in rows]
+        expected: list[Row] = [(*thing, table)]
         if expected != found:
-            for one in differing(_CHARGE, expected, found):
-                where = f"receivables.charge {(one[0] or one[1])[0]}"
-                self._findings.row_differs(where, "total", one, 6, position)
+            columns = (*COLUMNS[table], "table")
+            for one in differing(columns, expected, found):
+                should, has, _ = one
+                row = should or has
+                figure = "row"
+                if should and has:
+                    pairs = zip(columns, should, has, strict=True)
+                    figure = next(name for name, not_, is_ in pairs if not_ != is_)
+                where = f"receivables.{row[-1]} {row[0]}"
+                self._findings.row_differs(where, figure, one, _TOTAL, position)
 
-    def _check_reversal(self, position: int, event: e.ChargeReversed) -> None:
-        if (position, event.charge_id) in self._reversals:
-            self._reversals.remove((position, event.charge_id))
+    def _check_end(self, position: int, table: str, id: str) -> None:
+        if (position, table, id) in self._ends:
+            self._ends.remove((position, table, id))
         else:
-            where = f"receivables.charge {event.charge_id}"
-            says = "the row does not say that the charge was reversed"
-            self._findings.differs(where, "reversed", says, first_position=position)
+            says = "the row does not say by which event it was reversed, cancelled or resolved"
+            where = f"receivables.{table} {id}"
+            self._findings.differs(where, "ended", says, first_position=position)
 
     def _check_days(self) -> None:
         stream, where = self._books.days, "receivables.daily"
@@ -118,7 +120,7 @@ class ReceivablesCheck:
 
     def _check_items(self) -> None:
         stream = self._books.items
-        self._books.strays("receivables", stream.before(self._id))
+        self._books.strays("receivables, a figure of a thing", stream.before(self._id))
         found = {row[1:3]: row[3] for row in stream.at(self._id)}
         items = self._findings.fold.items
         for key in sorted(items.keys() | found.keys()):

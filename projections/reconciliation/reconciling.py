@@ -18,6 +18,7 @@ ATTEMPTS_MAX = 5
 """Of a lane, each at a moment of its own, while read models are rebuilt under it."""
 SESSION = {
     "timezone": "UTC",
+    "datestyle": "ISO",
     "jit": "off",
     "billing.scope": "*",
     "work_mem": "32MB",
