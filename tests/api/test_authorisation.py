@@ -78,6 +78,7 @@ OF_PERMISSION = {
             *("export_beancount", "export_hledger", "export_csv", "export_parquet"),
             *("get_closed_books", "get_month_end", "list_month_ends"),
             *("get_closed_books", "get_reconciliation"),
+            *("get_closed_books", "get_month_end", "list_month_ends"),
         ),
         "read books",
     ),
