@@ -68,9 +68,12 @@ class AccountProof:
                 expected_minor=expected_minor,
                 found_minor=found_minor,
             )
+        day = recorded_at.date()
         if position <= self._receivables_upto:
+            self._books.expect_day("receivables", day, position)
             self._receivables.take(position, version, recorded_at, event, moved)
         if position <= self._journal_upto:
+            self._books.expect_day("journal", day, position)
             self._journal.take(position, recorded_at, moved, entered)
 
     def finish(self) -> None:
@@ -98,6 +101,7 @@ class AccountProof:
     def _stop_reading(self, position: int, says: str) -> None:
         """Nothing of the account can be told from an event on."""
         self._is_read = False
+        self._books.has_unread = True
         says = f"{says}; what follows of the account is not proved"
         self._findings.event_differs(position, "event", says)
 

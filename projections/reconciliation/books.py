@@ -80,6 +80,10 @@ class Books:
         }
         self.sums: _Sums = {}
         """Of the journal, as they should be: entries, debits, credits, position of the last entry."""
+        self.has_unread = False
+        """Whether an event cannot be read: it is not known then what the read models have of it."""
+        self.lane_days: dict[str, dict[date, int]] = {"receivables": {}, "journal": {}}
+        """By read model, the first position of each day of what it has taken."""
         self.controls: dict[tuple[str, str], int] = {}
         """By currency and control account, what the figures say that it should be, debits positive."""
 
@@ -114,6 +118,12 @@ class Books:
             found[0] += 1
             found[side] += amount_minor
             found[3] = max(found[3], position)
+
+    def expect_day(self, model: str, day: date, position: int) -> None:
+        """A read model has taken an event that was recorded on a day."""
+        days = self.lane_days[model]
+        if position < days.get(day, position + 1):
+            days[day] = position
 
     def expect_control(self, currency: str, account: str, amount_minor: int) -> None:
         """A control account moves with its figure."""

@@ -29,6 +29,7 @@ def prove_lane(connection: Connection, lane: int, told: Callable[[int], None]) -
             _check_positions(books, events)
             _check_strays(books)
             _check_sums(books)
+            _check_days(books)
         except RowUnreadable as fault:
             says = f"one cannot be read: {fault.__cause__}; the rest of the lane is not proved"
             books.differs(str(fault), "row", says)
@@ -91,6 +92,19 @@ def _check_strays(books: Books) -> None:
         for account_id in rows:
             says = "the row is of an account that the log has no event of"
             books.differs(where, "row", says, account_number=books.number_of(account_id))
+
+
+def _check_days(books: Books) -> None:
+    """The first position of each day is that of the first event taken that was recorded on it."""
+    if books.has_unread:
+        return
+    for model, expected in books.lane_days.items():
+        found = dict(books.rows(f"{model}_lane_days"))
+        for day in sorted(expected.keys() | found.keys()):
+            first, has = expected.get(day), found.get(day)
+            if first != has:
+                says = f"the first position of {day} is {has}, not {first}"
+                books.differs(f"{model}.lane_day", "first_position", says, first_position=first)
 
 
 def _check_sums(books: Books) -> None:

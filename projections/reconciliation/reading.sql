@@ -193,6 +193,20 @@ FROM journal.daily AS d
 WHERE d.lane = %(lane)s
 ORDER BY d.currency, d.account, d.kind, d.effective_on, d.period, d.recorded_day;
 
+-- name: receivables_lane_days
+-- The first position of each day in receivables.
+SELECT d.recorded_day, d.first_position
+FROM receivables.lane_day AS d
+WHERE d.lane = %(lane)s
+ORDER BY d.recorded_day;
+
+-- name: journal_lane_days
+-- The first position of each day in the journal.
+SELECT d.recorded_day, d.first_position
+FROM journal.lane_day AS d
+WHERE d.lane = %(lane)s
+ORDER BY d.recorded_day;
+
 -- name: begin
 -- A transaction that sees one moment, and changes nothing.
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;

@@ -138,6 +138,22 @@ def test_a_row_that_cannot_be_read_is_named(kept_books: Database) -> None:
         assert "the rest of the lane is not proved" in difference.says
 
 
+@pytest.mark.parametrize("model", ["receivables", "journal"])
+def test_the_days_of_positions_that_were_altered_are_named(
+    kept_books: Database, model: str
+) -> None:
+    """The first position of a day later or earlier than it is, or no row of the day."""
+    table, lane = f"{model}.lane_day", f"lane = {LANE}"
+    for change in (
+        f"UPDATE {table} SET first_position = first_position + 1 WHERE {lane}",
+        f"UPDATE {table} SET first_position = first_position - 1 WHERE {lane}",
+        f"DELETE FROM {table} WHERE {lane}",
+    ):
+        with altered(kept_books, change) as named:
+            [difference] = named.values()
+            assert (table, 1) == (difference.where, difference.first_position)
+
+
 def test_an_event_that_was_altered_is_named(kept_books: Database) -> None:
     """A text, an amount, a topic of it; one that was taken out of the log; and what followed from it."""
     at = version_of(kept_books, "charge_posted", 2)
