@@ -16,7 +16,8 @@ from api.security.logins import NewLogin, Registrar
 from api.security.scope import SCOPES
 from api.wiring import Database
 from tests.api.books import PASSWORD, TOKENS
-from tests.api.conftest import REGIONS, fresh_database, regions_file
+from tests.api.conftest import fresh_database, regions_file
+from tests.api.make_examples import REGION
 from tests.api.serving import Answer, Service, environment_of, eventually, serving
 from tests.api.steps import ACCOUNT, STEPS
 from tests.api.test_replays import same
@@ -54,7 +55,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def at(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    database = fresh_database(server, REGIONS[0])
+    database = fresh_database(server, REGION)
     database.migrate()
     with Registrar("us", database.service_url) as registrar:
         registrar.issue_token(TOKEN, "all", SCOPES)
@@ -78,6 +79,7 @@ def test_every_endpoint_that_writes(at: Place, tmp_path: Path) -> None:
     for cut in CUTS:
         _kept(at, cut)
         _month_end(at, cut)
+        accounts.append(_dunning(at, cut))
     judge = Judge(at.database.service_url, accounts)
     verdict = judge.verdict
     judge.views()
@@ -186,6 +188,42 @@ def _month_end(at: Place, cut: Cut) -> None:
     _cut(at, cut, inserts, "POST", "/v1/month-ends", {"period": period}, token=TOKEN)
     path = f"/v1/month-ends/{period}"
     eventually(lambda: at.service.ask(path, TOKEN).json["state"] == "finished")
+    _cut(at, cut, b"INSERT INTO ledger.period_close", "POST", f"{path}/closing", None, token=TOKEN)
+    at.written.add(("POST", "/v1/month-ends/{period}/closing"))
+    eventually(lambda: at.service.ask(f"{path}/closing", TOKEN).json["state"] == "closed")
+
+
+def _dunning(at: Place, cut: Cut) -> str:
+    """A late fee, a reminder and interest of an account, whose number is given, each once."""
+    account = _fresh(cut)
+    lines = [
+        ("open_account", {**STEPS[0].body, "opened_on": "2020-01-01"}),
+        ("post_charge", {"charge_id": "c", "amount": "90.00", "description": "d", "category": "c",
+                         "effective_on": "2020-03-02"}),
+        ("issue_invoice", {"number": "I", "period_end": "2020-03-31", "issued_on": "2020-03-31"}),
+    ]  # fmt: skip  # one line a command
+    told = _told(
+        at,
+        [
+            {"key": f"{n}", "account": account, "type": type, "data": data}
+            for n, (type, data) in enumerate(lines)
+        ],
+    )
+    assert ["ok"] * len(lines) == [line["status"] for line in told], told
+    cuts = at.proxy.cuts
+    at.cut(cut)
+    assert ["interest", "late_fee", "reminder"] == _assessed(at, account)
+    assert cuts + 1 == at.proxy.cuts
+    assert [] == _assessed(at, account)
+    at.written.add(("POST", "/v1/dunning"))
+    return account
+
+
+def _assessed(at: Place, account: str) -> list[str]:
+    """What a run posted on an account."""
+    answer = at.service.send("POST", "/v1/dunning", TOKEN, {"on": "2020-07-31"})
+    lines = [json.loads(line) for line in answer.body.splitlines()]
+    return sorted(line["kind"] for line in lines if line.get("account_number") == account)
 
 
 def _cut(
