@@ -52,7 +52,8 @@ from ledger.returns import is_debit_number
 def needs_issue(
     account: Account, known: Known, command: IssueInvoice, today: date
 ) -> Iterator[Query]:
-    period_end = command.period_end or command.issued_on or today
+    freed_on = account.freed_on if account.freed and account.freed_on else today
+    period_end = command.period_end or command.issued_on or max(today, freed_on)
     yield Named("invoice", command.number or _next_number(account, period_end))
     months = _unbilled_months(account, period_end)
     yield from months

@@ -226,6 +226,19 @@ def test_the_lines_of_a_cancelled_invoice_go_to_the_next() -> None:
     assert (Allocation("credit:R", "M", 40, TODAY),) == issued.allocations
 
 
+def test_lines_freed_a_day_ahead_are_billed_with_their_credit() -> None:
+    """A machine whose day is not over yet bills what another billed and cancelled after midnight: on
+    that day, and the credit that was released is put on it."""
+    ahead = TODAY + timedelta(days=1)
+    given = Given(opening(), payment("P", 80), charge("c", 50))
+    given.ask(c.IssueInvoice(number="N"), today=ahead)
+    given.ask(c.CancelInvoice(number="N"), today=ahead)
+    [issued] = given.ask(c.IssueInvoice(number="M"))
+    assert isinstance(issued, InvoiceIssued)
+    assert ahead == issued.effective_on
+    assert [("M", 50)] == [(made.invoice, made.amount_minor) for made in issued.allocations]
+
+
 def test_a_charge_of_a_cancelled_invoice_can_be_reversed() -> None:
     """It is unbilled again."""
     given = Given(*billed(("N", 50, TODAY)), c.CancelInvoice(number="N"))
