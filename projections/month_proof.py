@@ -27,7 +27,7 @@ _SQL = load("projections", "month_proof.sql")
 class Disagreement(msgspec.Struct, frozen=True):
     """A figure of a lane's part of a month: what the events come to, and what a view says instead.
 
-    `view` is journal or receivables. What was counted is a number, amounts are minor units of the
+    `view` is journal.entry, journal.daily or receivables. What was counted is a number, amounts are minor units of the
     currency; as texts, because they may be of any size.
     """
 
@@ -60,16 +60,21 @@ class MonthProof:
             "lane": lane,
             "position": position,
             "first_on": self._period.first_on,
+            "last_on": self._period.last_on,
             "key": key_of(self._period),
         }
         with self._connection.transaction():
             self._connection.execute(_SQL["scope"])
-            posted = self._rows("posted", given)
+            posted = [
+                (view, *row)
+                for view, query in (("journal.entry", "entered"), ("journal.daily", "summed"))
+                for row in self._rows(query, given)
+            ]
             invoiced = self._rows("invoiced", given)
             categories = self._rows("categories", given)
         found: dict[tuple[str, str, str], int] = {}
-        for currency, account, amount in posted:
-            found["journal", currency, account] = int(amount)
+        for view, currency, account, amount in posted:
+            found[view, currency, account] = int(amount)
         for currency, *counted in invoiced:
             for name, value in zip(_INVOICED, counted, strict=True):
                 found["receivables", currency, name] = int(value)
@@ -86,7 +91,8 @@ def _expected(report: LaneReport) -> dict[tuple[str, str, str], int]:
     expected: dict[tuple[str, str, str], int] = {}
     for currency, of in report.currencies.items():
         for account, amount_minor in of.movements.items():
-            expected["journal", currency, account] = amount_minor
+            expected["journal.entry", currency, account] = amount_minor
+            expected["journal.daily", currency, account] = amount_minor
         for name, value in _invoiced(of).items():
             expected["receivables", currency, name] = value
     return expected

@@ -4,8 +4,29 @@
 -- Every account may be read until the transaction ends.
 SELECT set_config('billing.scope', '*', true);
 
--- name: posted
--- By currency and account what was posted in the month: nothing past the cut is.
+-- name: entered
+-- By currency and account what entries are posted in the month, those of its days and late ones:
+-- nothing past the cut is.
+SELECT posted.currency, side.account, sum(side.amount_minor)::text
+FROM (
+    SELECT e.currency, e.debit, e.credit, e.amount_minor
+    FROM journal.entry AS e
+    WHERE e.lane = %(lane)s AND e.effective_on >= %(first_on)s AND e.effective_on <= %(last_on)s
+      AND e.period = %(first_on)s
+    UNION ALL
+    SELECT e.currency, e.debit, e.credit, e.amount_minor
+    FROM journal.entry AS e
+    WHERE e.lane = %(lane)s AND e.period = %(first_on)s AND e.period > e.effective_on
+) AS posted
+CROSS JOIN LATERAL (
+    VALUES (posted.debit, posted.amount_minor), (posted.credit, -posted.amount_minor)
+) AS side (account, amount_minor)
+GROUP BY posted.currency, side.account
+HAVING sum(side.amount_minor) <> 0
+ORDER BY posted.currency, side.account;
+
+-- name: summed
+-- The same by the sums of days, which trial balances are read from.
 SELECT d.currency, d.account, sum(d.debit_minor - d.credit_minor)::text
 FROM journal.daily AS d
 WHERE d.lane = %(lane)s AND d.period = %(first_on)s

@@ -74,11 +74,8 @@ OF_PERMISSION = {
     **dict.fromkeys(
         (
             *("get_aging", "list_receivables", "get_trial_balance", "list_journal"),
-            "get_closed_books",
             *("export_beancount", "export_hledger", "export_csv", "export_parquet"),
-            *("get_closed_books", "get_month_end", "list_month_ends"),
-            *("get_closed_books", "get_reconciliation"),
-            *("get_closed_books", "get_month_end", "list_month_ends"),
+            *("get_closed_books", "get_month_end", "list_month_ends", "get_reconciliation"),
         ),
         "read books",
     ),

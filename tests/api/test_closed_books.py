@@ -218,8 +218,10 @@ TOTAL = (
 LINES = (
     "UPDATE receivables.invoice SET lines_count = lines_count + {} WHERE number = 'A-1-2020-07-1'"
 )
+ENTRY = "UPDATE journal.entry SET amount_minor = amount_minor + {} WHERE document = 'invoice:A-1-2020-07-1'"
 SPOILT = (
-    (DAILY, "journal", "accounts_receivable"),
+    (DAILY, "journal.daily", "accounts_receivable"),
+    (ENTRY, "journal.entry", "accounts_receivable"),
     (TOTAL, "receivables", "total_minor"),
     (LINES, "receivables", "lines"),
 )
@@ -238,7 +240,9 @@ def test_books_that_disagree_are_not_closed(
     done = do("close-month", "2020-07", "--json")
     assert done.code == 1, done
     [told] = done.lines
-    assert [(view, figure)] == [(d["view"], d["figure"]) for d in told["books"]["disagreeing"]]
+    named = [(d["view"], d["figure"]) for d in told["books"]["disagreeing"]]
+    assert (view, figure) in named
+    assert {view} == {of for of, _ in named}
     assert ("cut_off", 63) == tuple(
         told["books"]["closed"][name] for name in ("state", "lanes_proved")
     )

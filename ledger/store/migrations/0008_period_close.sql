@@ -18,4 +18,4 @@ CREATE TABLE ledger.period_close (
 
 REVOKE ALL ON ledger.period_close FROM PUBLIC;
 GRANT SELECT, INSERT, UPDATE (report, proved_at) ON ledger.period_close TO billing_writer;
-GRANT SELECT ON ledger.period_close TO billing_projector, billing_auditor, billing_reader;
+GRANT SELECT ON ledger.period_close TO billing_projector, billing_auditor;
