@@ -18,7 +18,7 @@ from api.wiring import Database, Doors
 from ledger.money import decimal_text
 from projections.journal.entries import entries
 from tests.api.books import TOKENS, fill
-from tests.api.conftest import REGIONS, Deployment, fresh_database
+from tests.api.conftest import REGIONS, fresh_database
 from tests.api.in_process import Sent, in_process
 from tests.projections.books import MadeUp, append, books, interleaved
 
@@ -92,10 +92,12 @@ def amounts(balance: Mapping[str, Any], name: str) -> dict[str, str]:
     return {account["account"]: account[name]["amount"] for account in balance["accounts"]}
 
 
-def test_the_books_of_the_example(deployment: Deployment) -> None:
+def test_the_books_of_the_example(server: EmbeddedServer) -> None:
     """By hand: charges billed and not, a payment of 30.00; nothing else moved money."""
-    us = deployment.databases["us"]
-    [usd] = asked(us, TRIAL_BALANCE, effective_on=DAY.isoformat())["currencies"]
+    own = fresh_database(server, REGIONS[0])
+    own.migrate()
+    fill(own)
+    [usd] = asked(own, TRIAL_BALANCE, effective_on=DAY.isoformat())["currencies"]
     other = 100_00  # of the other account, not billed
     expected = {
         "accounts_receivable": decimal_text(100_00 + 50_05 - 30_00, "USD"),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -26,9 +27,12 @@ def typesetters() -> Iterator[Typesetters]:
 
 def processes() -> list[psutil.Process]:
     """The typesetters that this process has started."""
-    return [
-        child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())
-    ]
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.ZombieProcess, psutil.NoSuchProcess):  # others' children may end
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def test_it_makes_what_a_typesetter_makes(typesetters: Typesetters) -> None:
