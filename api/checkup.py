@@ -54,7 +54,8 @@ def checkup(database: Database) -> list[Finding]:
         with _connect(acting_as(database.service_url, READER)) as connection:
             found += _of_schema(connection, database)
             if all(finding.ok for finding in found):
-                found += [*_of_views(connection), _of_month_ends(connection)]
+                found += [*_of_views(connection), _of_books(connection)]
+                found.append(_of_month_ends(connection))
     except psycopg.Error as fault:
         says = f"{_short(fault)}: has `billing-ledger migrate` been run?"
         found.append(Finding("schema", False, says))
@@ -129,6 +130,16 @@ def _of_views(connection: Connection) -> Iterator[Finding]:
         connection.execute(_SQL["scope_all"])
         [parked] = connection.execute(_SQL["parked"]).fetchone() or (0,)
     yield Finding("parked", parked == 0, f"{parked} parked accounts", stops=False)
+
+
+def _of_books(connection: Connection) -> Finding:
+    unproved = cast(list[tuple[str, float]], connection.execute(_SQL["unproved"]).fetchall())
+    still = [period for period, since_s in unproved if since_s > STILL_S_MAX]
+    if still:
+        says = f"cut off and not closed: {', '.join(still)}; `billing-ledger close-month` says why"
+    else:
+        says = "every month that was cut off is closed, or being closed"
+    return Finding("books", not still, says, stops=False)
 
 
 def _of_month_ends(connection: Connection) -> Finding:

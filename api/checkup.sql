@@ -6,7 +6,11 @@ SELECT
     COALESCE(sum(h.position - t.position), 0)::bigint,
     COALESCE(EXTRACT(epoch FROM clock_timestamp() - min(h.recorded_at)), 0)::float8
 FROM ledger.lane_head AS h
-JOIN receivables.tracking AS t ON t.lane = h.lane
+CROSS JOIN LATERAL (
+    SELECT r.position FROM receivables.tracking AS r WHERE r.lane = h.lane
+    UNION ALL
+    SELECT j.position FROM journal.tracking AS j WHERE j.lane = h.lane
+) AS t
 WHERE h.position > t.position;
 
 -- name: scope_all
@@ -15,7 +19,15 @@ SELECT set_config('billing.scope', '*', true);
 
 -- name: parked
 -- How many accounts the views could not fold.
-SELECT count(*) FROM receivables.parked;
+SELECT (SELECT count(*) FROM receivables.parked) + (SELECT count(*) FROM journal.parked);
+
+-- name: unproved
+-- Months whose books were cut off and are not closed, and for how many seconds.
+SELECT c.period, EXTRACT(epoch FROM clock_timestamp() - min(c.cut_at))::float8
+FROM ledger.period_close AS c
+WHERE c.proved_at IS NULL
+GROUP BY c.period
+ORDER BY c.period;
 
 -- name: month_ends
 -- The runs of month ends that are not finished, and for how many seconds each has not moved.

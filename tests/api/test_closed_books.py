@@ -227,6 +227,12 @@ SPOILT = (
 )
 
 
+def books_of(do: Callable[..., Ran]) -> bool:
+    """Whether a doctor finds the books fine."""
+    found = {one["name"]: one for one in do("doctor", "--json").lines}
+    return bool(found["books"]["ok"])
+
+
 @pytest.mark.parametrize(("planted", "view", "figure"), SPOILT)
 def test_books_that_disagree_are_not_closed(
     database: Database, do: Callable[..., Ran], planted: str, view: str, figure: str
@@ -247,6 +253,10 @@ def test_books_that_disagree_are_not_closed(
         told["books"]["closed"][name] for name in ("state", "lanes_proved")
     )
     assert f"{view} USD {figure}" in done.err
+    assert books_of(do)
+    age = "UPDATE ledger.period_close SET cut_at = cut_at - interval '6 minutes' WHERE proved_at IS NULL"
+    change(database, age)
+    assert not books_of(do)
     change(database, planted.format(-5))
     assert 0 == do("close-month", "2020-07").code
     with closing(database.period_closes()) as closes:

@@ -19,3 +19,5 @@ CREATE TABLE ledger.period_close (
 REVOKE ALL ON ledger.period_close FROM PUBLIC;
 GRANT SELECT, INSERT, UPDATE (report, proved_at) ON ledger.period_close TO billing_writer;
 GRANT SELECT ON ledger.period_close TO billing_projector, billing_auditor;
+-- What a month came to is no reader's; whether it is closed is everybody's.
+GRANT SELECT (lane, period, position, cut_at, proved_at) ON ledger.period_close TO billing_reader;
