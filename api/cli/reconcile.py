@@ -81,6 +81,10 @@ def _tell(code: str, proofs: list[LaneProof], screen: Screen) -> None:
         screen.say(f"... and {count - SHOWN_MAX:,} more")
     says = f"{count:,} differences" if count else "all agree"
     screen.say(f"{code}: {events:,} events of {accounts:,} accounts in {LANES} lanes: {says}")
+    for view in ("receivables", "journal"):
+        behind = events - sum(getattr(proof, f"{view}_position") for proof in proofs)
+        if behind:
+            screen.say(f"{code}: {view} had not taken {behind:,} of them yet")
     screen.result(
         {
             "region": code,

@@ -25,6 +25,7 @@ from tests.api.books import TOKENS, fill
 from tests.api.conftest import REGIONS, fresh_database, regions_file
 from tests.api.in_process import Sent, in_process
 from tests.api.serving import Ran, environment_of, eventually, run
+from tests.api.test_region_moments import append
 from tests.store.databases import Database as Owned
 
 LANE = lane_of(account_id("us", "A-1"))
@@ -116,6 +117,21 @@ def test_the_command_proves_and_names_and_its_result_is_kept(
     )
     assert answer["events"] == result["events"] > 0
     assert reconciliation(region, EVERY_S).ok
+
+
+def test_what_a_view_has_not_taken_is_said(server: EmbeddedServer, tmp_path: Path) -> None:
+    """All agrees as far as the views are; how far that is not, the command says."""
+    own = fresh_database(server, REGIONS[0])
+    own.migrate()
+    fill(own)
+    append(own, "C-1", "C-2")
+    done = run(environment_of(regions_file(tmp_path, own)), "reconcile")
+    said = done.out.strip().splitlines()
+    assert (0, "all agree") == (done.code, said[0].rpartition(": ")[2])
+    assert [
+        "us: receivables had not taken 2 of them yet",
+        "us: journal had not taken 2 of them yet",
+    ] == said[1:]
 
 
 def test_the_service_reconciles_what_is_due_and_raises_an_alarm_once(
