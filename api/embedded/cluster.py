@@ -8,6 +8,7 @@ import shutil
 import socket
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -38,7 +39,13 @@ PORT_TAKEN, STILL_IN_USE = "could not bind", "is still in use"
 READY_POLL_S = 0.02
 LOG_LINES_SHOWN = 12
 
-# Given on the command line of every start; no value holds a space.
+BUFFERS_OF_MEMORY = 1 / 8
+BUFFERS_MB_MIN, BUFFERS_MB_MAX = 128, 4_096
+"""How much of a machine's memory caches tables: what a large ledger gains from more is measured in
+docs/decisions/0009-storage.md; it is taken as it is used."""
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+# Given on the command line of every start, beside `buffers`; no value holds a space.
 SETTINGS = {
     # A ledger: what was acknowledged is on disk.
     "fsync": "on",
@@ -48,7 +55,6 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "200",
-    "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "jit": "off",  # short statements: compiling costs more than it saves
     "timezone": "UTC",
@@ -65,10 +71,19 @@ SETTINGS = {
 
 
 # Those that matter to a server that nobody connects to.
-ALONE = ("fsync", "full_page_writes", "shared_buffers", "log_min_error_statement")
+ALONE = ("fsync", "full_page_writes", "log_min_error_statement")
 
 # Where a cluster is made before it counts; in an empty directory it stops a start (aside.py).
 RESTORING = "restoring-"
+
+
+def buffers() -> str:
+    """The part of the memory of this machine, or container, that caches tables."""
+    memory = psutil.virtual_memory().total
+    with suppress(OSError, ValueError):  # no container, or one without a limit
+        memory = min(memory, int(CONTAINER_LIMIT.read_text()))
+    wanted_mb = int(memory * BUFFERS_OF_MEMORY) // 2**20
+    return f"{min(max(wanted_mb, BUFFERS_MB_MIN), BUFFERS_MB_MAX)}MB"
 
 
 class Cluster:
@@ -255,7 +270,8 @@ class Cluster:
     def _start(self, install: Path, account: Account | None) -> None:
         """A server on the last port, or on another free one when that is taken."""
         port = self._last_port() or free_port()
-        options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+        given = {**SETTINGS, "shared_buffers": buffers()}
+        options = " ".join(f"-c {name}={value}" for name, value in given.items())
         early_log = self.data / "start.log"  # what it says before its log has a collector
         said, faults = "", 0
         for attempt in range(START_ATTEMPTS_MAX):
