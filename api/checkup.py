@@ -120,16 +120,23 @@ def _of_views(connection: Connection) -> Iterator[Finding]:
     stale = [model.name for model in READ_MODELS if not is_current(connection, model)]
     says = f"run `billing-ledger rebuild`: made otherwise: {', '.join(stale)}"
     yield Finding("views", not stale, says if stale else "are of this release")
-    events, seconds = connection.execute(_SQL["lag"]).fetchone() or (0, 0.0)
-    assert isinstance(events, int)
-    assert isinstance(seconds, float)
-    in_time = events <= LAG_EVENTS_MAX and seconds <= LAG_S_MAX
-    says = f"the views are {events} events behind" + (f", {seconds:.0f} s" if events else "")
-    yield Finding("follower", in_time, says)
+    yield _lag(connection, "follower", "the views are", stops=True)
     with connection.transaction():
         connection.execute(_SQL["scope_all"])
         [parked] = connection.execute(_SQL["parked"]).fetchone() or (0,)
     yield Finding("parked", parked == 0, f"{parked} parked accounts", stops=False)
+    # No account read needs it: a new release serves while it fills it for the first time.
+    yield _lag(connection, "journal", "the journal is", stops=False)
+
+
+def _lag(connection: Connection, name: str, what: str, *, stops: bool) -> Finding:
+    query = "lag" if name == "follower" else "journal_lag"
+    events, seconds = connection.execute(_SQL[query]).fetchone() or (0, 0.0)
+    assert isinstance(events, int)
+    assert isinstance(seconds, float)
+    in_time = events <= LAG_EVENTS_MAX and seconds <= LAG_S_MAX
+    says = f"{what} {events} events behind" + (f", {seconds:.0f} s" if events else "")
+    return Finding(name, in_time, says, stops=stops)
 
 
 def _of_books(connection: Connection) -> Finding:

@@ -6,11 +6,16 @@ SELECT
     COALESCE(sum(h.position - t.position), 0)::bigint,
     COALESCE(EXTRACT(epoch FROM clock_timestamp() - min(h.recorded_at)), 0)::float8
 FROM ledger.lane_head AS h
-CROSS JOIN LATERAL (
-    SELECT r.position FROM receivables.tracking AS r WHERE r.lane = h.lane
-    UNION ALL
-    SELECT j.position FROM journal.tracking AS j WHERE j.lane = h.lane
-) AS t
+JOIN receivables.tracking AS t ON t.lane = h.lane
+WHERE h.position > t.position;
+
+-- name: journal_lag
+-- The same of the journal.
+SELECT
+    COALESCE(sum(h.position - t.position), 0)::bigint,
+    COALESCE(EXTRACT(epoch FROM clock_timestamp() - min(h.recorded_at)), 0)::float8
+FROM ledger.lane_head AS h
+JOIN journal.tracking AS t ON t.lane = h.lane
 WHERE h.position > t.position;
 
 -- name: scope_all

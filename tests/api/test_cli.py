@@ -126,7 +126,7 @@ def test_doctor_finds_nothing_wrong(migrated: Run) -> None:
     done = migrated("doctor", "--json")
     assert done.code == 0, done
     names = {"database", "role", "region", "schema", "views", "follower", "parked"}
-    names |= {"month_end", "mail", "reconciliation"}
+    names |= {"month_end", "books", "journal", "mail", "reconciliation"}
     assert names == {one["name"] for one in done.lines}
     assert all(one["ok"] for one in done.lines)
 

@@ -139,6 +139,7 @@ def test_readiness_tells_what_is_wrong(own: tuple[Database, Service]) -> None:
     found = service.ask("/readyz").json
     assert found["ready"] is True
     names = {"database", "role", "region", "schema", "views", "follower", "parked", "month_end"}
+    names |= {"journal", "books"}
     assert names == {one["name"] for one in found["regions"]["us"]}
     assert database.owner_url is not None
     with closing(psycopg.connect(database.owner_url, autocommit=True)) as owner:
