@@ -6,6 +6,7 @@ billed by somebody who was killed before that are found by their key.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, cast
@@ -23,7 +24,7 @@ from ledger.errors import (
     MonthEndRunning,
     PeriodNotBegun,
 )
-from ledger.month_end import Asked, key_of, period_of
+from ledger.month_end import Asked, key_of, names_of, period_of
 from ledger.store.committer import Ledger
 from ledger.store.roles import WRITER, acting_as
 from ledger.store.sql import load
@@ -36,6 +37,8 @@ LANES_MAX = 8
 """Lanes a batch is taken from: the fewer accounts a lane has, the more lanes fill a batch."""
 REFUSALS_KEPT_MAX = 16
 """Refusals a lane keeps; all are counted."""
+COUNT_EVERY_S = 5.0
+"""Seconds for which the number of accounts is taken to stay: to count many takes long."""
 WAIT_S = 0.02
 """How often a runner looks whether one that holds the last lanes is gone."""
 AHEAD_MAX_S = 7 * 86_400.0
@@ -97,6 +100,7 @@ class MonthEnds:
             enable_mergejoin="off",
         )
         self._connection: Connection | None = None
+        self._counted: tuple[float, int] | None = None
 
     def ask(self, period: str, issued_on: date | None, *, actor: str, today: date) -> MonthEnd:
         """The period's run, which is to be worked on; a finished one looks at every account again.
@@ -143,10 +147,13 @@ class MonthEnds:
         return self._runs(period=None, before=before, limit=limit)
 
     def accounts(self) -> int:
-        """How many accounts there are."""
-        row = self._open().execute(_SQL["counted"]).fetchone()
-        assert row is not None
-        return cast(int, row[0])
+        """How many accounts there are, or were COUNT_EVERY_S ago."""
+        now = time.monotonic()
+        if self._counted is None or now > self._counted[0] + COUNT_EVERY_S:
+            row = self._open().execute(_SQL["counted"]).fetchone()
+            assert row is not None
+            self._counted = now, cast(int, row[0])
+        return self._counted[1]
 
     def unfinished(self) -> list[str]:
         """The periods whose runs are not finished, in order."""
@@ -287,10 +294,14 @@ def _claims(connection: Connection) -> list[Claim]:
 
 def _stretches(connection: Connection, claims: Sequence[Claim], accounts_max: int) -> list[Stretch]:
     limit = accounts_max // len(claims)
+    named = [names_of("", claim.asked.period) for claim in claims]
     given = {
         "lanes": [claim.lane for claim in claims],
         "after": [claim.after or _BEFORE_ALL for claim in claims],
         "keys": [key_of(claim.asked.period) for claim in claims],
+        "numbers": [number.id for number, _, _ in named],
+        "months": [month.id for _, month, _ in named],
+        "earlier": [earlier.id for _, _, earlier in named],
         "limit": limit,
     }
     found: list[list[Found]] = [[] for _ in claims]

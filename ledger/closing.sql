@@ -90,13 +90,16 @@ LIMIT %(lanes)s
 FOR UPDATE SKIP LOCKED;
 
 -- name: accounts
--- The next accounts of lanes, by the lanes' places in the arrays; and of those that used the key, the
--- first event it recorded.
-SELECT asked.n, a.account_id, a.account_number, a.state, done.position, done.topic
-FROM unnest(%(lanes)s::int[], %(after)s::uuid[], %(keys)s::text[])
-     WITH ORDINALITY AS asked (lane, after, key, n)
+-- The next accounts of lanes, by the lanes' places in the arrays; of those that used the key, the first
+-- event it recorded; and the items that most of the others need to be billed: the first invoice of the
+-- month, which is seldom there, and the unbilled lines of the month and of the one before.
+SELECT asked.n, a.account_id, a.account_number, a.state, a.hash, done.position, done.topic,
+       invoice.state, month.state, earlier.state
+FROM unnest(%(lanes)s::int[], %(after)s::uuid[], %(keys)s::text[], %(numbers)s::text[],
+            %(months)s::text[], %(earlier)s::text[])
+     WITH ORDINALITY AS asked (lane, after, key, number, month, earlier, n)
 CROSS JOIN LATERAL (
-    SELECT r.account_id, r.account_number, r.state
+    SELECT r.account_id, r.account_number, r.state, r.hash
     FROM ledger.account AS r
     WHERE r.lane = asked.lane AND r.account_id > asked.after
     ORDER BY r.account_id
@@ -110,6 +113,15 @@ LEFT JOIN LATERAL (
     WHERE k.lane = asked.lane AND k.account_id = a.account_id AND k.key = asked.key
     OFFSET 0
 ) AS done ON true
+LEFT JOIN ledger.item AS invoice
+    ON invoice.lane = asked.lane AND invoice.account_id = a.account_id
+    AND invoice.kind = 'invoice' AND invoice.id = a.account_number || asked.number
+LEFT JOIN ledger.item AS month
+    ON month.lane = asked.lane AND month.account_id = a.account_id
+    AND month.kind = 'unbilled' AND month.id = asked.month
+LEFT JOIN ledger.item AS earlier
+    ON earlier.lane = asked.lane AND earlier.account_id = a.account_id
+    AND earlier.kind = 'unbilled' AND earlier.id = asked.earlier
 ORDER BY asked.n, a.account_id;
 
 -- name: move

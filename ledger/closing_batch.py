@@ -6,14 +6,18 @@ from uuid import UUID
 
 import msgspec
 
+from ledger.account import Account
 from ledger.commands import Request
 from ledger.errors import EffectiveBeforeCause, IdempotencyKeyReused, Refusal
 from ledger.events import InvoiceIssued
-from ledger.month_end import Asked, invoice_of, key_of
-from ledger.store.append import decode_account
+from ledger.items import Item
+from ledger.month_end import Asked, Period, invoice_of, key_of, names_of
+from ledger.needs import Named
+from ledger.store.append import decode_account, decode_item
 from ledger.store.committer import Ledger
 from ledger.store.mapper import TOPICS
 from ledger.store.outcomes import Outcome, Refused
+from ledger.store.reads import Seen
 
 _NOTHING = frozenset({"nothing_to_bill", "period_billed"})
 _INVOICES = frozenset(name for name, event in TOPICS.items() if event is InvoiceIssued)
@@ -39,13 +43,36 @@ class Claim(NamedTuple):
 
 
 class Found(NamedTuple):
-    """An account's row; position and topic of the first event under the period's key, if any."""
+    """An account's row; position and topic of the first event under the period's key, if any.
+
+    Then the items of `month_end.names_of`, those that exist.
+    """
 
     account_id: UUID
     account_number: str
     state: bytes
+    hash: bytes
     position: int | None
     topic: str | None
+    invoice: bytes | None
+    month: bytes | None
+    earlier: bytes | None
+
+    def seen(self, account: Account, period: Period) -> Seen:
+        """As the door takes it."""
+        number, *months = names_of(self.account_number, period)
+        named: dict[Named, Item | None] = {number: _item(number, self.invoice)}
+        for name, state in zip(months, (self.month, self.earlier), strict=True):
+            named[name] = _item(name, state)
+        return Seen(account, self.hash, named)
+
+
+def _item(name: Named, state: bytes | None) -> Item | None:
+    return None if state is None else decode_item(name.kind, state)
+
+
+Asking = tuple[Request, UUID, Seen]
+"""What is asked for an account, its id, and the account as it was looked at."""
 
 
 class Stretch(NamedTuple):
@@ -77,20 +104,20 @@ def bill(stretches: Sequence[Stretch], ledger: Ledger) -> list[Tally] | None:
     None: an account was billed or changed by somebody else since it was looked at, so look again.
     """
     asked = [ask_for(stretch) for stretch in stretches]
-    outcomes = iter(ledger.handle_now([request for _, requests in asked for request in requests]))
-    for stretch, (tally, requests) in zip(stretches, asked, strict=True):
-        for request in requests:
+    outcomes = iter(ledger.handle_seen([one for _, asking in asked for one in asking]))
+    for stretch, (tally, asking) in zip(stretches, asked, strict=True):
+        for request, _, _ in asking:
             if not _count(tally, stretch.claim, request, next(outcomes)):
                 return None
     return [tally for tally, _ in asked]
 
 
-def ask_for(stretch: Stretch, *, dry_run: bool = False) -> tuple[Tally, list[Request]]:
+def ask_for(stretch: Stretch, *, dry_run: bool = False) -> tuple[Tally, list[Asking]]:
     """What is asked for the accounts that are to be billed; the others are counted."""
     claim = stretch.claim
     asked, key = claim.asked, key_of(claim.asked.period)
     tally = Tally()
-    requests = []
+    asking = []
     for account in stretch.found:
         if account.position is not None:
             _count_used(tally, claim, account, key)
@@ -102,18 +129,17 @@ def ask_for(stretch: Stretch, *, dry_run: bool = False) -> tuple[Tally, list[Req
         elif command == "nothing_to_bill":
             tally.nothing_to_bill += 1
         else:
-            requests.append(
-                Request(
-                    account_number=account.account_number,
-                    key=key,
-                    command=command,
-                    actor=claim.actor,
-                    today=asked.asked_on,
-                    currency=state.currency,
-                    dry_run=dry_run,
-                )
+            request = Request(
+                account_number=account.account_number,
+                key=key,
+                command=command,
+                actor=claim.actor,
+                today=asked.asked_on,
+                currency=state.currency,
+                dry_run=dry_run,
             )
-    return tally, requests
+            asking.append((request, account.account_id, account.seen(state, asked.period)))
+    return tally, asking
 
 
 def _count_used(tally: Tally, claim: Claim, account: Found, key: str) -> None:

@@ -79,7 +79,7 @@ class Preview:
     def _preview(self, stretches: Sequence[Stretch], ledger: Ledger) -> list[Previewed] | None:
         """What a batch comes to; None when an account was changed since it was looked at."""
         asked = [ask_for(stretch, dry_run=True) for stretch in stretches]
-        requests = [request for _, requests in asked for request in requests]
+        requests = [request for _, asking in asked for request, _, _ in asking]
         outcomes = ledger.handle_now(requests)
         counted = Tally()
         invoices = []

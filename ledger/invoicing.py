@@ -170,7 +170,8 @@ def evolve_issued(fold: Fold) -> None:
     for named in _unbilled_months(fold.before, event.period_end):
         month = fold.find("unbilled", named.id)
         if isinstance(month, UnbilledItem):
-            left = tuple(day for day in month.days if day.on > event.period_end)
+            left = () if _ends_by(month, event.period_end) else month.days
+            left = tuple([day for day in left if day.on > event.period_end])
             fold.put(msgspec.structs.replace(month, days=left))
     if event.carried_minor:
         fold.put(
@@ -304,11 +305,16 @@ def _named_months(first: date, last: date) -> tuple[Named, ...]:
     return tuple(months)
 
 
+def _ends_by(month: UnbilledItem, period_end: date) -> bool:
+    """Whether an invoice through `period_end` takes all days of a month, which are in order."""
+    return not month.days or month.days[-1].on <= period_end
+
+
 def _days_through(months: Iterable[UnbilledItem], period_end: date) -> list[DayLines]:
-    """The days that an invoice through `period_end` takes; a month's are kept in order."""
+    """The days that an invoice through `period_end` takes."""
     days: list[DayLines] = []
     for month in months:
-        if month.days and month.days[-1].on <= period_end:
+        if _ends_by(month, period_end):
             days += month.days
         else:
             days += [day for day in month.days if day.on <= period_end]

@@ -1,15 +1,18 @@
 """What closing a month means for one account: the day it is billed through, and the invoice asked for."""
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 import msgspec
 
 from ledger import calendar
 from ledger.account import Account, billing_cycle_on
+from ledger.charges import month_of
 from ledger.commands import IssueInvoice
 from ledger.errors import InvalidPeriod
+from ledger.invoicing import number_of
+from ledger.needs import Named
 
 KEY_PREFIX = "month-end:"
 """How keys of month ends begin: no door takes one from a caller, who could keep an account unbilled."""
@@ -57,6 +60,14 @@ def period_of(text: str) -> Period:
 def key_of(period: Period) -> str:
     """The key of an account's command: it is used once, so a period is billed once."""
     return f"{KEY_PREFIX}{period}"
+
+
+def names_of(account_number: str, period: Period) -> tuple[Named, Named, Named]:
+    """Items that most accounts need to be billed for a period: the first invoice of the month, the
+    unbilled lines of the month and those of the month before, which late lines join."""
+    before_on = period.first_on - timedelta(days=1)
+    number = number_of(account_number, period.last_on, 1)
+    return Named("invoice", number), month_of(period.last_on), month_of(before_on)
 
 
 def ends_on(account: Account, period: Period) -> date:

@@ -19,15 +19,14 @@ from ledger.store.append import (
     KeyRow,
     TextRow,
     account_state,
-    decode_account,
     encode,
     item_row,
 )
-from ledger.store.hashes import FIRST, account_hash
+from ledger.store.hashes import account_hash
 from ledger.store.held import Held, range_key
 from ledger.store.mapper import EventMapper, Recorded
 from ledger.store.outcomes import Accepted, Outcome, Refused, Reply
-from ledger.store.reads import AccountFound, Wanted
+from ledger.store.reads import Wanted
 from ledger.store.waiting import Waiting
 
 Settle = Callable[[Batch], Outcome | Exception]
@@ -44,20 +43,21 @@ class Chain:
     def __init__(
         self,
         waiting: Sequence[Waiting],
-        found: AccountFound | None,
+        account: Account | None,
+        hash: bytes,
         named: Mapping[Named, Item | None],
         mapper: EventMapper,
     ) -> None:
-        """`found` and `named` are of one moment: the account's row, and items or that they are not."""
+        """All of one moment: the account and its hash, and items or that they are not."""
         self.waiting = waiting
         self.place = waiting[0].place
-        self.expected = found.version if found else 0
+        self.expected = account.version if account else 0
         self.settled: list[tuple[Waiting, Settle]] = []
         self._left = deque(waiting)
         self._mapper = mapper
-        self._account: Account | None = decode_account(found.state) if found else None
-        self._hash = found.hash if found else FIRST
-        self._held = Held(nothing_stored=found is None)
+        self._account = account
+        self._hash = hash
+        self._held = Held(nothing_stored=account is None)
         for query, item in named.items():
             self._held.take_named(query, item)
         self._events: list[EventRow] = []
@@ -65,7 +65,6 @@ class Chain:
         self._changed: dict[Ref, tuple[Item, int]] = {}
         self._texts: list[TextRow] = []
         self._done: dict[str, tuple[Waiting, Settle]] = {}
-        assert self._account is None or self._account.version == self.expected, self.place
 
     @property
     def appends(self) -> bool:

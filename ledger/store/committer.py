@@ -4,15 +4,16 @@ import asyncio
 import re
 from collections.abc import Sequence
 from concurrent.futures import Future
+from uuid import UUID
 
-from ledger.commands import PostMessage, Request
+from ledger.commands import AnyCommand, PostMessage, Request
 from ledger.ids import ID
 from ledger.store.connection import OneConnection
 from ledger.store.faults import LedgerClosed, StoreUnavailable, WrongRegion
 from ledger.store.keys import command_sha256
 from ledger.store.lanes import account_id, lane_of
 from ledger.store.outcomes import Outcome
-from ledger.store.reads import Reads
+from ledger.store.reads import Reads, Seen
 from ledger.store.roles import WRITER, acting_as
 from ledger.store.waiting import Asked, Order, Waiting
 from ledger.store.writer import Writer
@@ -56,6 +57,22 @@ class Ledger:
         """As `handle`, for callers outside an event loop."""
         return self.enqueue(requests).result()
 
+    def handle_seen(self, seen: Sequence[tuple[Request, UUID, Seen]]) -> list[Outcome]:
+        """As `handle_now`, of accounts that the caller has just read, each with its id.
+
+        What was changed since is read again.
+        """
+        digests: dict[AnyCommand, bytes] = {}  # most ask for the same
+        asked = Asked(len(seen), Order())
+        waiting = []
+        for index, (request, id, one) in enumerate(seen):
+            command = request.command
+            digest = digests.get(command)
+            if digest is None:
+                digest = digests[command] = command_sha256(command)
+            waiting.append(Waiting(request, (lane_of(id), id), digest, asked, index, one))
+        return self._put(waiting, asked).result()
+
     def enqueue(
         self, requests: Sequence[Request], order: Order | None = None
     ) -> Future[list[Outcome]]:
@@ -67,10 +84,20 @@ class Ledger:
         order = order or Order()
         asked = Asked(len(requests), order)
         waiting = [self._waiting(request, asked, index) for index, request in enumerate(requests)]
+        return self._put(waiting, asked)
+
+    def close(self) -> None:
+        """What waits is done, then the thread and its connection are gone; safe to call twice."""
+        self._closed = self._closed or LedgerClosed(f"the ledger of {self.region} is closed")
+        self._writer.close()
+        self._store.close()
+
+    def _put(self, waiting: Sequence[Waiting], asked: Asked) -> Future[list[Outcome]]:
+        order = asked.order
         if self._closed is not None:
             order.is_broken = True
             raise LedgerClosed(str(self._closed)) from self._closed
-        if self.waiting + len(requests) > max(WAITING_MAX, len(requests)):
+        if self.waiting + len(waiting) > max(WAITING_MAX, len(waiting)):
             order.is_broken = True
             raise StoreUnavailable(f"{self.waiting} commands wait already: try again")
         try:
@@ -79,12 +106,6 @@ class Ledger:
             order.is_broken = True
             raise
         return asked.future
-
-    def close(self) -> None:
-        """What waits is done, then the thread and its connection are gone; safe to call twice."""
-        self._closed = self._closed or LedgerClosed(f"the ledger of {self.region} is closed")
-        self._writer.close()
-        self._store.close()
 
     def _waiting(self, request: Request, asked: Asked, index: int) -> Waiting:
         """The request in the queue's form; the edge has checked what is asserted here."""

@@ -5,15 +5,17 @@ from itertools import count
 
 from eventsourcing.persistence import InterfaceError, OperationalError
 
+from ledger.account import Account
 from ledger.decider import names
 from ledger.items import Item
 from ledger.needs import Named
-from ledger.store.append import Batch
+from ledger.store.append import Batch, decode_account
 from ledger.store.chain import Chain
+from ledger.store.hashes import FIRST
 from ledger.store.keys import replay_of
 from ledger.store.mapper import EventMapper
 from ledger.store.outcomes import Outcome
-from ledger.store.reads import Place, Reads
+from ledger.store.reads import AccountFound, Place, Reads
 from ledger.store.recorder import LaneRecorder
 from ledger.store.waiting import Waiting
 
@@ -96,25 +98,37 @@ class Flush:
     def _conflict(self, chain: Chain) -> None:
         """Another process changed the account: its commands are to be decided again."""
         for waiting in chain.waiting:
-            waiting.conflicts += 1
+            waiting.conflicted()
             self._again.add(id(waiting))
 
 
 def _chains(
     taken: Sequence[Waiting], reads: Reads, mapper: EventMapper
 ) -> tuple[list[tuple[Waiting, Outcome]], list[Chain]]:
-    """The outcomes of commands done before, and the others by account, each with its row."""
+    """The outcomes of commands done before, and the others by account, each with its row.
+
+    A command that comes alone, with its account as its caller read it, needs neither: the append
+    takes no account that is past the version read, and a key is used only with a new version.
+    """
     groups: dict[Place, list[Waiting]] = {}
     for waiting in taken:
         groups.setdefault(waiting.place, []).append(waiting)
-    places = list(groups)
+    replayed, chains = [], []
+    places = []
+    for place, group in groups.items():
+        seen = group[0].seen if len(group) == 1 else None
+        if seen is None:
+            places.append(place)
+        else:
+            chains.append(Chain(group, seen.account, seen.hash, seen.named, mapper))
+    if not places:
+        return [], chains
     keys = [(place, waiting.request.key) for place in places for waiting in groups[place]]
     named = [(place, name) for place in places for name in _named(groups[place])]
     found = reads.outright(places, keys, named)
     items: dict[Place, dict[Named, Item | None]] = {place: {} for place in places}
     for index, (place, name) in enumerate(named):
         items[place][name] = found.named.get(index)
-    replayed, chains = [], []
     at = count()
     for n, place in enumerate(places):
         fresh = []
@@ -125,8 +139,18 @@ def _chains(
             else:
                 replayed.append((waiting, outcome))
         if fresh:
-            chains.append(Chain(fresh, found.accounts.get(n), items[place], mapper))
+            account, hash = _account(found.accounts.get(n))
+            chains.append(Chain(fresh, account, hash, items[place], mapper))
     return replayed, chains
+
+
+def _account(found: AccountFound | None) -> tuple[Account | None, bytes]:
+    """The account of a row and its hash, also before it has one."""
+    if found is None:
+        return None, FIRST
+    account = decode_account(found.state)
+    assert account.version == found.version, account.account_number
+    return account, found.hash
 
 
 def _named(waiting: Sequence[Waiting]) -> dict[Named, None]:

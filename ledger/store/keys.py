@@ -24,7 +24,8 @@ def replay_of(waiting: Waiting, used: KeyFound | None, mapper: EventMapper) -> O
     """What a command gets whose key was used before; None when it was not.
 
     The same command gets the reply it got, another one is refused. This is the only check of keys:
-    whatever happened to an append, nothing is decided before its key was looked up here.
+    whatever happened to an append, nothing is decided before its key was looked up here, unless its
+    caller read together with the account that it was not used, and no append was tried since.
     """
     if used is None:
         return None

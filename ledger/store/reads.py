@@ -1,13 +1,14 @@
 """What a flush of commands reads: one statement each, however many commands wait."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg.rows import tuple_row
 
+from ledger.account import Account
 from ledger.items import Item
 from ledger.needs import Named, RangeQuery
 from ledger.store.append import decode_item
@@ -33,6 +34,17 @@ class AccountFound(NamedTuple):
     version: int
     state: bytes
     hash: bytes
+
+
+class Seen(NamedTuple):
+    """An account as a caller read it, with a key that was not used, all as of one moment.
+
+    `named` are items that exist or, None, do not.
+    """
+
+    account: Account
+    hash: bytes
+    named: Mapping[Named, Item | None]
 
 
 class EventFound(NamedTuple):

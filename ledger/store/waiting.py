@@ -4,7 +4,7 @@ from concurrent.futures import Future
 
 from ledger.commands import Request
 from ledger.store.outcomes import Outcome
-from ledger.store.reads import Place
+from ledger.store.reads import Place, Seen
 
 
 class Order:
@@ -50,11 +50,19 @@ class Waiting:
     """One request, and what happened to it so far."""
 
     def __init__(
-        self, request: Request, place: Place, command_sha256: bytes, asked: Asked, index: int
+        self,
+        request: Request,
+        place: Place,
+        command_sha256: bytes,
+        asked: Asked,
+        index: int,
+        seen: Seen | None = None,
     ) -> None:
         self.request = request
         self.place = place
         self.command_sha256 = command_sha256
+        self.seen = seen
+        """What the caller read of the account, until that turns out to be of the past."""
         self.conflicts = 0
         """Times another process changed the account between reading and appending."""
         self.failures = 0
@@ -65,6 +73,16 @@ class Waiting:
         self.order = asked.order
         self._asked = asked
         self._index = index
+
+    def conflicted(self) -> None:
+        """Another process changed the account: all is to be read anew."""
+        self.conflicts += 1
+        self.seen = None
+
+    def failed(self) -> None:
+        """The connection was lost: whatever was read, the key is to be looked up first."""
+        self.failures += 1
+        self.seen = None
 
     def settle(self, outcome: Outcome | Exception) -> None:
         """Gives the one who asked the outcome, once."""

@@ -169,7 +169,7 @@ class Writer:
         """
         self._disconnect()
         for waiting in taken:
-            waiting.failures += 1
+            waiting.failed()
         lost = [waiting for waiting in taken if waiting.failures > FAILURES_MAX]
         again = self._give_up(lost, taken, f"the database does not answer: {fault}", fault)
         most = max((waiting.failures for waiting in again), default=0)

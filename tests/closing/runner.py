@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from uuid import UUID
 
 from api.embedded import start
 from ledger import closing
@@ -16,6 +17,7 @@ from ledger.closing import MonthEnds
 from ledger.commands import Request
 from ledger.store.committer import Ledger
 from ledger.store.outcomes import Outcome
+from ledger.store.reads import Seen
 
 BATCH = 2
 """Accounts a batch, so that lanes are left in their midst."""
@@ -29,11 +31,11 @@ class Dying(Ledger):
         self._when = when
         self._left = batch
 
-    def handle_now(self, requests: Sequence[Request]) -> list[Outcome]:
-        self._left -= bool(requests)
+    def handle_seen(self, seen: Sequence[tuple[Request, UUID, Seen]]) -> list[Outcome]:
+        self._left -= bool(seen)
         if self._left == 0 and self._when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        outcomes = super().handle_now(requests)
+        outcomes = super().handle_seen(seen)
         if self._left == 0 and self._when == "after":
             os.kill(os.getpid(), signal.SIGKILL)
         return outcomes

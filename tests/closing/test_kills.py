@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import date
+from uuid import UUID
 
 import pytest
 
@@ -15,6 +16,7 @@ from ledger.closing_batch import Tally, bill
 from ledger.commands import Request
 from ledger.store.committer import Ledger
 from ledger.store.outcomes import Outcome
+from ledger.store.reads import Seen
 from tests.closing.books import ACTOR, TODAY, Closing, check_each_billed_once, many
 
 ACCOUNTS = 200
@@ -74,11 +76,11 @@ class DyingOnce:
         self._ledger = ledger
         self._left = 5
 
-    def handle_now(self, requests: Sequence[Request]) -> list[Outcome]:
-        self._left -= bool(requests)
+    def handle_seen(self, seen: Sequence[tuple[Request, UUID, Seen]]) -> list[Outcome]:
+        self._left -= bool(seen)
         if self._left == 0:
             raise Died
-        return self._ledger.handle_now(requests)
+        return self._ledger.handle_seen(seen)
 
 
 def moved_ahead(self: MonthEnds, ledger: Ledger) -> bool:

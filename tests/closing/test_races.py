@@ -9,6 +9,7 @@ from contextlib import closing as closed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -24,6 +25,7 @@ from ledger.store.append import decode_account
 from ledger.store.committer import Ledger
 from ledger.store.mapper import Recorded
 from ledger.store.outcomes import Accepted, Outcome, Refused
+from ledger.store.reads import Seen
 from tests.closing.books import ACTOR, TODAY, Closing, charge, credit, opening
 from tests.counting import seed
 from tests.store.databases import US, Database
@@ -231,7 +233,7 @@ def _holds(taken: Range, on: date, version: int) -> bool:
 
 
 class Late(Ledger):
-    """A door before which somebody cancels an invoice, at the last moment."""
+    """A door before which somebody is quicker, at the last moment."""
 
     def __init__(self, url: str, first: c.Request) -> None:
         super().__init__(url, US.code)
@@ -241,6 +243,39 @@ class Late(Ledger):
         if requests and self._first:
             super().handle_now([self._first.pop()])
         return super().handle_now(requests)
+
+    def handle_seen(self, seen: Sequence[tuple[c.Request, UUID, Seen]]) -> list[Outcome]:
+        if seen and self._first:
+            super().handle_now([self._first.pop()])
+        return super().handle_seen(seen)
+
+
+@pytest.mark.parametrize(
+    ("quicker", "total_minor"),
+    [
+        (charge("d", date(2020, 7, 31), 30), 130),
+        (c.IssueInvoice(period_end=date(2020, 7, 15), issued_on=date(2020, 7, 15)), 100),
+    ],
+)
+def test_an_account_changed_between_look_up_and_append(
+    closing: Closing, quicker: c.AnyCommand, total_minor: int
+) -> None:
+    """What was read of it is of the past: a charge is billed with the others, and an invoice that
+    somebody else has just issued under the month's key stays the only one."""
+    closing.send("A", opening(), charge("c", date(2020, 7, 3), 100))
+    is_invoice = isinstance(quicker, c.IssueInvoice)
+    request = c.Request(
+        account_number="A", key="month-end:2020-07" if is_invoice else "late", command=quicker,
+        actor="t", today=TODAY,
+    )  # fmt: skip  # arguments by what they are for
+    closing.month_ends.ask("2020-07", None, actor=ACTOR, today=TODAY)
+    with closed(Late(closing.database.service_url, request)) as ledger:
+        closing.month_ends.work(ledger)
+    run = closing.month_ends.status("2020-07")
+    assert run is not None
+    assert (1, 1, 0) == (run.accounts, run.issued, run.refused)
+    [invoice] = closing.invoices("A")
+    assert total_minor == invoice.total_minor
 
 
 @pytest.mark.parametrize("is_preview", [False, True])

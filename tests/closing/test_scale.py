@@ -35,6 +35,7 @@ from tests.counting import LINES as TOLD
 
 PERIOD = "2020-07"
 LAST_ON = date(2020, 7, 31)
+OPENED_ON = date(2020, 6, 1)
 LINES = 20
 CATEGORIES = ("usage", "line rental", "equipment")
 TAXES = ("VAT", "city")
@@ -59,7 +60,7 @@ class Model:
         """Each account opened and charged LINES times, one account after the other."""
         for n in range(self.accounts):
             number = f"S-{n}"
-            yield _request(number, "open", opening(), today)
+            yield _request(number, "open", opening(opened_on=OPENED_ON), today)
             for k in range(LINES):
                 yield _request(number, f"c-{k}", self._charge(number, n, k), today)
 
