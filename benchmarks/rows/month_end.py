@@ -15,7 +15,8 @@ from benchmarks.model import Model
 from benchmarks.results import Found
 from benchmarks.told import ACTOR, PERIOD, TODAY, Charged, Told, accounts, openings
 from ledger.processes import cores
-from projections.receivables import RECEIVABLES
+from projections.model import ReadModel
+from projections.read_models import READ_MODELS
 
 ACCOUNTS = 4_000
 RUNNERS = min(cores(), 8)
@@ -29,61 +30,89 @@ _spawning = multiprocessing.get_context("spawn")
 
 
 def month_end(bench: Bench, found: Found) -> None:
-    """A runner for each CPU, and the follower in a process of its own, all ready before the clock runs.
+    """A runner for each CPU, and a follower for each view in a process of its own, all ready before
+    the clock runs. First the followers begin when the month is closed, as after `close-month` on a
+    service at rest; then, of as many accounts anew, they follow meanwhile.
 
     A second run finds every invoice.
     """
     numbers = accounts(bench.scaled(ACCOUNTS, at_least=50, at_most=500_000))
-    model = Model()
-    with bench.place.database() as database:
-        bench.fill(database, model, _lines(numbers), len(numbers) * (LINES + 1))
-        database.catch_up(CATCH_UP_S_MAX)
-        with following(database), closing(Runners(database, RUNNERS - 1)) as runners:
+    for meanwhile in (False, True):
+        model = Model()
+        with bench.place.database() as database:
+            bench.fill(database, model, _lines(numbers), len(numbers) * (LINES + 1))
+            database.catch_up(CATCH_UP_S_MAX)
+            closed_s, viewed_s = _timed(database, len(numbers), meanwhile=meanwhile)
+            model.end_month()
+            if meanwhile:
+                found.figure("beside the views", len(numbers) / closed_s, "/s")
+                found.figure("views beside it", viewed_s / closed_s, "x time", at_most=VIEWS_TIMES)
+            else:
+                found.figure("accounts closed", len(numbers) / closed_s, "/s", at_least=AT_LEAST)
+                found.figure("views caught up", viewed_s / closed_s, "x time", at_most=VIEWS_TIMES)
+                started = time.perf_counter()
+                _close(database, len(numbers))
+                again_s = time.perf_counter() - started
+                found.figure("accounts found closed", len(numbers) / again_s, "/s")
+            found.note(
+                f"{len(numbers):,} accounts, {LINES} lines each, {RUNNERS} runners: closed in "
+                f"{closed_s:.2f} s, in the views after {viewed_s:.2f} s, "
+                f"followed {'meanwhile' if meanwhile else 'afterwards'}"
+            )
+            found.agree("write side", model.owed(), stored(database))
+            found.agree("views", model.owed(), viewed(database))
+
+
+def _timed(database: Database, count: int, *, meanwhile: bool) -> tuple[float, float]:
+    """Seconds until so many accounts are closed, and until the views hold them."""
+    with following(database, meanwhile=meanwhile) as go:
+        with closing(Runners(database, RUNNERS - 1)) as runners:
             runners.wait()
             started = time.perf_counter()
-            _close(database, len(numbers), runners)
+            _close(database, count, runners)
             closed_s = time.perf_counter() - started
-            _wait_for_views(database)
-            viewed_s = time.perf_counter() - started
-            model.end_month()
-            started = time.perf_counter()
-            _close(database, len(numbers))
-            again_s = time.perf_counter() - started
-        found.figure("accounts closed", len(numbers) / closed_s, "/s", at_least=AT_LEAST)
-        found.figure("views caught up", viewed_s / closed_s, "x time", at_most=VIEWS_TIMES)
-        found.figure("accounts found closed", len(numbers) / again_s, "/s")
-        found.note(
-            f"{len(numbers):,} accounts, {LINES} lines each, {RUNNERS} runners: closed in "
-            f"{closed_s:.2f} s, in the views after {viewed_s:.2f} s; a second run by one of them"
-        )
-        found.agree("write side", model.owed(), stored(database))
-        found.agree("views", model.owed(), viewed(database))
+        go.set()
+        _wait_for_views(database)
+        return closed_s, time.perf_counter() - started
 
 
 @contextmanager
-def following(database: Database) -> Iterator[None]:
-    """A follower keeps the views up, in a process of its own."""
-    ready, stop = _spawning.Event(), _spawning.Event()
-    process = _spawning.Process(target=_follow, args=(database, ready, stop), daemon=True)
-    process.start()
+def following(database: Database, *, meanwhile: bool = True) -> Iterator[Event]:
+    """Followers keep the views up, each in a process of its own: at once, or when told to go."""
+    go, stop = _spawning.Event(), _spawning.Event()
+    if meanwhile:
+        go.set()
+    readies = []
+    processes = []
+    for model in READ_MODELS:
+        ready = _spawning.Event()
+        given = (database, model, ready, go, stop)
+        process = _spawning.Process(target=_follow, args=given, daemon=True)
+        process.start()
+        readies.append(ready)
+        processes.append(process)
     try:
-        assert ready.wait(60.0), "the follower did not start"
-        yield
+        for ready in readies:
+            assert ready.wait(60.0), "a follower did not start"
+        yield go
     finally:
+        go.set()
         stop.set()
-        process.join()
+        for process in processes:
+            process.join()
 
 
 def _wait_for_views(database: Database) -> None:
-    """The other process has taken everything: this one only looks."""
+    """The other processes have taken everything: this one only looks."""
     deadline = time.monotonic() + CATCH_UP_S_MAX
-    with closing(database.follower(RECEIVABLES)) as looking:
-        while looking.lag():
-            assert time.monotonic() < deadline, "the views do not catch up"
-            time.sleep(POLL_S)
+    for model in READ_MODELS:
+        with closing(database.follower(model)) as looking:
+            while looking.lag():
+                assert time.monotonic() < deadline, "the views do not catch up"
+                time.sleep(POLL_S)
 
 
-def _follow(database: Database, ready: Event, stop: Event) -> None:
+def _follow(database: Database, model: ReadModel, ready: Event, go: Event, stop: Event) -> None:
     until = threading.Event()
 
     def end() -> None:
@@ -91,9 +120,10 @@ def _follow(database: Database, ready: Event, stop: Event) -> None:
         until.set()
 
     threading.Thread(target=end, daemon=True).start()
-    follower = database.follower(RECEIVABLES)
+    follower = database.follower(model)
     follower.step()
     ready.set()
+    go.wait()
     follower.run(until)
 
 
