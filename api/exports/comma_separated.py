@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 
 from api.exports.books import Month, Outline, Row
@@ -12,7 +13,13 @@ COLUMNS = (
     *("period", "posting_on", "effective_on", "account", "debit", "credit", "currency", "kind"),
     *("document", "invoice", "account_number", "position", "n", "recorded_at"),
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
+"""What a formula begins with; the last four are the full-width forms of the others."""
+_FORMULA = re.compile(rf"^(?=[\t\r\n])|(?:^|(?<=[;\t\r\n]))(?= *[{_SIGNS}])")
+"""Where a spreadsheet would find a formula: as a text begins, or after what it may split cells at.
+
+Where decimals have a comma, many split at semicolons, whatever the file's form.
+"""
 
 
 class Csv:
@@ -40,7 +47,7 @@ class Csv:
 
 def cell(text: str) -> str:
     """The text, with a `'` before what a spreadsheet would take for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub("'", text)
 
 
 def _lines(month: Month, rows: Sequence[Row]) -> Iterator[Sequence[object]]:

@@ -111,8 +111,13 @@ def _assertion(account: str, minor: int, currency: str) -> str:
 
 
 def _tags(facts: dict[str, str]) -> str:
-    """hledger reads tags of it; Ledger, which would want each declared, a note."""
-    return "; " + ", ".join(f"{fact}:{value}" for fact, value in facts.items())
+    """hledger reads tags of it; Ledger, which would want each declared, a note.
+
+    To Ledger a note that begins with a word with a colon at its end is metadata, so no id of ours is
+    left to stand there as the last: a comma ends it, which is of no value to hledger.
+    """
+    said = ", ".join(f"{fact}:{value}" for fact, value in facts.items())
+    return f"; {said}," if said.endswith(":") else f"; {said}"
 
 
 def _encoded(lines: Iterable[str]) -> bytes:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from pyarrow import parquet
 from api.exports.comma_separated import COLUMNS, cell
 from api.exports.names import name
 from ledger.money import decimal_text, exponent
-from tests.exports import tools
+from projections.journal.entries import CREDITS, RECEIVABLE
+from tests.exports import made, tools
 from tests.exports.made import AUGUST, HOSTILE, JULY, LARGEST, OPENING, exported, july, outlined
 
 DAYS = [JULY.last_on, AUGUST.last_on]
@@ -97,6 +99,19 @@ def test_what_is_not_declared_is_not_taken(journal: Path) -> None:
         assert "" != tools.ledger_check(journal)
 
 
+@pytest.mark.needs("hledger", "ledger")
+def test_an_id_may_end_in_colons(journal: Path) -> None:
+    """Which Ledger would take for metadata, or for an expression; hledger finds it as it is."""
+    ids = ("i-1", "i-2:", "i-3::", ":")
+    pays = made.row(900, date(2020, 7, 9), CREDITS, RECEIVABLE, 5, "USD")
+    rows = [pays._replace(n=n, invoice=id) for n, id in enumerate(ids)]
+    rows += [pays._replace(n=n, position=901, document=f"credit:{id}") for n, id in enumerate(ids)]
+    journal.write_bytes(exported("hledger", [*july(), *rows]))
+    assert "" == tools.hledger_check(journal) + tools.ledger_check(journal)
+    assert {*ids} <= tools.hledger_values(journal, "invoice")
+    assert {f"credit:{id}" for id in ids} <= tools.hledger_values(journal, "document")
+
+
 def test_each_transaction_says_where_it_is_from() -> None:
     """Event, customer, instant, document; what came late its own day; of several, each its own."""
     late = (
@@ -132,9 +147,19 @@ def test_csv_has_a_line_for_each_side() -> None:
         )
         assert str(max(row.effective_on, JULY.first_on)) == debit["posting_on"]
     assert all(line.endswith("\r\n") for line in text.splitlines(keepends=True)[:1])
-    for start in "=+-@\t\r":
+
+
+def test_no_text_is_a_formula_to_a_spreadsheet() -> None:
+    """Neither as a cell nor after what may end one where decimals have a comma, spaces before it or not."""
+    for sign in "=+-@\uff1d\uff0b\uff0d\uff20":
+        assert f"'{sign}1" == cell(f"{sign}1")
+        assert f"revenue:a;'{sign}1" == cell(f"revenue:a;{sign}1")
+    for start in "\t\r\n":
         assert f"'{start}1" == cell(f"{start}1")
-    assert "2=1" == cell("2=1")
+        assert f"a{start}'=1" == cell(f"a{start}=1")
+    assert ("'  =1", "a;' =1") == (cell("  =1"), cell("a; =1"))
+    for harmless in ("", "2=1", "revenue:late-fee", "a; b", "a;b=c"):
+        assert harmless == cell(harmless)
 
 
 def test_parquet_has_a_row_for_each_side() -> None:

@@ -58,6 +58,11 @@ def hledger_balances(file: Path, days: Sequence[date]) -> list[Balances]:
     return found
 
 
+def hledger_values(file: Path, tag: str) -> set[str]:
+    """What hledger finds said of transactions and postings under a name."""
+    return {*_run("hledger", "-f", str(file), "tags", "--values", tag).stdout.splitlines()}
+
+
 def ledger_check(file: Path) -> str:
     """What `ledger --pedantic` complains of."""
     return _run("ledger", "-f", str(file), "--pedantic", "bal").stderr
