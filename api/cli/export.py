@@ -4,15 +4,15 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from api.cli.regional import add_json, add_region, fit_database
 from api.cli.screen import Misuse, Refused, Screen
-from api.database import Line, Transaction
+from api.database import DatabaseUnavailable, Line, TooSlow, Transaction
 from api.exports.books import Outline, months_of, outline
 from api.exports.writing import FORMS, parts
 from api.moments import instant
@@ -63,11 +63,12 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
     periods = _periods(given)
     with fit_database(settings, given.region) as database:
         known_at, positions = _known_at(given.known_at), _positions(given.at, database)
+        if known_at is not None:
+            positions = _run(_known_positions(database, known_at))
+        # Not before the moment is known: the journal is to reach it.
         database.catch_up(CATCH_UP_S_MAX)
         with _opened(given.out) as file:
-            made = asyncio.run(
-                _export(database, given.form, periods, known_at, positions, file, screen)
-            )
+            made = _run(_export(database, given.form, periods, positions, file, screen))
     if made.parked:
         screen.complain(f"later events of {made.parked} accounts could not be read: see `doctor`")
     if given.out:
@@ -84,25 +85,33 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
     return 0
 
 
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives; raises Refused when the database gives no answer."""
+    try:
+        return asyncio.run(work)
+    except DatabaseUnavailable as fault:
+        raise Refused(f"the database does not answer: {fault.__cause__}") from fault
+    except TooSlow as fault:
+        raise Refused(f"a statement took longer than {STATEMENT_TIMEOUT}") from fault
+
+
 async def _export(
     database: Database,
     form: str,
     periods: list[Period],
-    known_at: datetime | None,
     positions: list[int] | None,
     file: BinaryIO,
     screen: Screen,
 ) -> Outline:
-    line = Line(database.service_url, AUDITOR, statement_timeout=STATEMENT_TIMEOUT)
+    line = _line(database)
 
     async def read(work: Callable[[Transaction], Awaitable[T]]) -> T:
         return await line.transact(lambda transaction: _seeing_all(transaction, work))
 
     async def outlined(transaction: Transaction) -> Outline | None:
-        return await _outline(transaction, database.region.code, periods, known, positions)
+        return await _outline(transaction, database.region.code, periods, positions)
 
     try:
-        known = await read(lambda transaction: _known_positions(transaction, known_at))
         for _ in range(OUTLINES_MAX):
             found = await line.transact(lambda t: _seeing_all(t, outlined), frozen=True)
             if found is not None:
@@ -125,11 +134,17 @@ async def _seeing_all(transaction: Transaction, work: Callable[[Transaction], Aw
     return await work(transaction)
 
 
-async def _known_positions(transaction: Transaction, known_at: datetime | None) -> list[int] | None:
-    """The positions of an instant, if one was given."""
-    if known_at is None:
-        return None
-    [(found,)] = await transaction.rows(_MOMENTS["known_positions"], {"known_at": known_at})
+def _line(database: Database) -> Line:
+    return Line(database.service_url, AUDITOR, statement_timeout=STATEMENT_TIMEOUT)
+
+
+async def _known_positions(database: Database, known_at: datetime) -> list[int]:
+    """The positions of an instant."""
+    line = _line(database)
+    try:
+        [(found,)] = await line.rows(_MOMENTS["known_positions"], {"known_at": known_at})
+    finally:
+        await line.close()
     if found is None:
         raise Misuse(f"--known-at {known_at.isoformat()} has not passed yet")
     positions: list[int] = found
@@ -140,15 +155,14 @@ async def _outline(
     transaction: Transaction,
     region: str,
     periods: list[Period],
-    known: list[int] | None,
     given: list[int] | None,
 ) -> Outline | None:
     """The outline; None when a rebuild has swapped the journal meanwhile: each time is another one's."""
-    [(heads, reached, parked)] = await transaction.rows(_SQL["reached"], ())
+    [(reached, parked)] = await transaction.rows(_SQL["reached"], ())
     if await _is_swapped(transaction):
         return None
-    positions = known or given or reached
-    if any(position > head for position, head in zip(positions, heads, strict=True)):
+    positions = given or reached
+    if any(position > has for position, has in zip(positions, reached, strict=True)):
         raise Misuse(f"--at: the events of region {region} have not come that far")
     found = await outline(
         transaction,
@@ -190,11 +204,16 @@ def _positions(text: str | None, database: Database) -> list[int] | None:
 
 @contextmanager
 def _opened(path: Path | None) -> Iterator[BinaryIO]:
-    """Where to write: standard output, or a file that is put in place once it is whole."""
+    """Where to write: standard output, or a file that is put in place once it is whole.
+
+    Raises Misuse for a directory, and Refused when the file cannot be written.
+    """
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    if path.is_dir():
+        raise Misuse(f"--out: {path} is a directory")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with unfinished.open("xb") as file:
@@ -202,5 +221,8 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
+    except OSError as fault:
+        raise Refused(f"--out: {path} cannot be written: {fault.strerror or fault}") from fault
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)

@@ -2,9 +2,8 @@
 -- it was recorded, so a transaction for each page sees what one for all of them would.
 
 -- name: reached
--- By lane, the last positions of the log and of the journal; and how many accounts stand still.
-SELECT ARRAY(SELECT h.position FROM ledger.lane_head AS h ORDER BY h.lane),
-       ARRAY(SELECT t.position FROM journal.tracking AS t ORDER BY t.lane),
+-- By lane, the last positions of the journal; and how many accounts stand still.
+SELECT ARRAY(SELECT t.position FROM journal.tracking AS t ORDER BY t.lane),
        (SELECT count(*) FROM journal.parked AS p);
 
 -- name: scope

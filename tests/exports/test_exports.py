@@ -4,7 +4,6 @@ import asyncio
 import csv
 import http.client
 import io
-import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
@@ -19,7 +18,6 @@ import pytest
 from starlette.types import Message
 
 from api.app import create_app
-from api.cli import main
 from api.database import Given, Transaction
 from api.embedded import EmbeddedServer
 from api.exports import books as export_books
@@ -39,7 +37,7 @@ from tests.api.conftest import REGIONS, fresh_database, regions_file
 from tests.api.in_process import Sent, scope_of
 from tests.api.serving import environment_of, serving
 from tests.exports import tools
-from tests.exports.downloading import FORMS, download, downloaded
+from tests.exports.downloading import FORMS, command, download, downloaded
 from tests.projections.books import append, books, interleaved
 
 TOKEN = TOKENS["us"]
@@ -338,51 +336,3 @@ def test_a_token_that_is_revoked_gets_no_more(region: Database, pages_of_three: 
     fault = broken_off.value.__cause__
     assert isinstance(fault, Problem)
     assert ("unauthenticated", 3) == (fault.code, parts)
-
-
-def command(
-    region: Database, patch: pytest.MonkeyPatch, folder: Path, form: str, *more: str
-) -> tuple[int, str]:
-    """The exit code of `export` into a file of the folder `out`, and the text of the file."""
-    (folder / "out").mkdir(exist_ok=True)
-    patch.setenv("BILLING_LEDGER_REGIONS", str(regions_file(folder, region)))
-    file = folder / "out" / "file"
-    code = main(["export", form, "--region", "us", "--out", str(file), "--json", *more])
-    return code, file.read_text() if file.exists() else ""
-
-
-def test_the_command_writes_what_is_downloaded(
-    region: Database,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    """To a file or to standard output; it tells the position, which gives the same again."""
-    asked = ("beancount", "--period", "2020-01", "--through", "2020-03")
-    code, text = command(region, monkeypatch, tmp_path, *asked)
-    told = json.loads(capfd.readouterr().out)
-    query = {"period": "2020-01", "through": "2020-03", "at": told["position"]}
-    expected = downloaded(region, TOKEN, "beancount", **query).decode()
-    assert (0, expected) == (code, text)
-    assert told["entries"] == expected.count("  recorded_at:") or told["entries"] > 0
-    assert 0 == main(["export", *asked, "--region", "us", "--at", told["position"]])
-    assert expected == capfd.readouterr().out
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        ("--period", "2020-13"),
-        ("--period", "2020-02", "--through", "2020-01"),
-        ("--period", "2020-01", "--at", "x"),
-        ("--period", "2020-01", "--known-at", "2199-01-01T00:00:00Z"),
-        ("--period", "2020-01", "--known-at", "yesterday"),
-        ("--period", "2020-01", "--known-at", "2020-01-01T00:00:00Z", "--at", "x"),
-    ],
-)
-def test_what_the_command_cannot_mean_is_misuse(
-    region: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: tuple[str, ...]
-) -> None:
-    """It says so, and leaves no file."""
-    assert (2, "") == command(region, monkeypatch, tmp_path, "csv", *wrong)
-    assert [] == list((tmp_path / "out").iterdir())
