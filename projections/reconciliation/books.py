@@ -19,6 +19,9 @@ from projections.reconciliation.streams import Row, Stream
 ROWS_AT_ONCE = 2_000
 """Rows that a stream holds; there are some seven streams."""
 
+TEXT_CHARS_MAX = 1_000
+"""Of what is said of a difference: a text that was altered may be of any length."""
+
 SQL = load("projections.reconciliation", "reading.sql")
 _Sums = dict[tuple[str, str, str, date, date, date], list[int]]
 
@@ -35,6 +38,10 @@ class ViewsReplaced(Exception):
 class RowUnreadable(Exception):
     """A row holds what no event can, such as a day that is none; the message is the statement that read it."""
 
+    def __init__(self, block: str, fault: Exception) -> None:
+        super().__init__(block)
+        self.says = str(fault)
+
 
 class Books:
     """A lane's rows at one moment, and the differences found in them; to be closed.
@@ -49,7 +56,12 @@ class Books:
         positions = self.rows("positions")
         if not positions:  # the tables that are there now held nothing at that moment
             raise ViewsReplaced
-        [(self.log_position, self.receivables_position, self.journal_position)] = positions
+        [(log, receivables, journal, self.is_head_timed)] = positions
+        self.log_position, self.receivables_position, self.journal_position = (
+            log,
+            receivables,
+            journal,
+        )
         self.cuts = Cuts(Cut(*row) for row in self.rows("cuts"))
         self.receivables_parked = self._by_account("receivables_parked")
         self.journal_parked = self._by_account("journal_parked")
@@ -99,7 +111,7 @@ class Books:
             try:
                 return cast(list[Any], cursor.fetchall())
             except psycopg.DataError as fault:
-                raise RowUnreadable(block) from fault
+                raise RowUnreadable(block, fault) from fault
 
     def replaced(self) -> bool:
         """Whether a rebuild has put other tables in the place of those that are read."""
@@ -140,9 +152,17 @@ class Books:
 
     def differs(self, where: str, figure: str, says: str, **found: Any) -> None:
         """Notes a difference; `found` are its other fields."""
-        given: dict[str, Any] = {"account_number": None, "currency": None, **found}
+        given: dict[str, Any] = {"currency": None, **found}
+        account_number = given.pop("account_number", None)
         self.differences.add(
-            Difference(lane=self.lane, where=where, figure=figure, says=says, **given)
+            Difference(
+                lane=self.lane,
+                account_number=None if account_number is None else _fit(account_number),
+                where=_fit(where),
+                figure=_fit(figure),
+                says=_fit(says),
+                **given,
+            )
         )
 
     def strays(self, where: str, rows: Iterable[Row]) -> None:
@@ -170,7 +190,12 @@ def _rows_of(cursor: ServerCursor[Row], block: str) -> Iterator[Row]:
         while batch := cursor.fetchmany(ROWS_AT_ONCE):
             yield from batch
     except psycopg.DataError as fault:
-        raise RowUnreadable(block) from fault
+        raise RowUnreadable(block, fault) from fault
+
+
+def _fit(text: str) -> str:
+    """A text as it can be kept, whatever a row held that it tells of: no NUL, and no longer than may be."""
+    return text[:TEXT_CHARS_MAX].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _shown(values: Row) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from decimal import Decimal
 
 from ledger.store.mapper import EventMapper
 from projections.journal.entries import CONTROLS
@@ -31,7 +32,7 @@ def prove_lane(connection: Connection, lane: int, told: Callable[[int], None]) -
             _check_sums(books)
             _check_days(books)
         except RowUnreadable as fault:
-            says = f"one cannot be read: {fault.__cause__}; the rest of the lane is not proved"
+            says = f"one cannot be read: {fault.says}; the rest of the lane is not proved"
             books.differs(str(fault), "row", says)
         if books.replaced():
             raise ViewsReplaced
@@ -70,13 +71,20 @@ def _prove_accounts(books: Books, told: Callable[[int], None]) -> tuple[int, int
 
 
 def _check_positions(books: Books, events: int) -> None:
-    """The lane's positions have no gap: as many events as its head says."""
-    if events == books.log_position:
+    """The lane's positions have no gap: as many events as its head says, and no view is past it."""
+    head = books.log_position
+    for model in ("receivables", "journal"):
+        position = getattr(books, f"{model}_position")
+        if position > head:
+            says = f"the position is {position}, and the log ends at {head}"
+            books.differs(f"{model}.tracking", "position", says, first_position=head)
+    if books.is_head_timed is False:
+        says = "the head does not tell the instant of its last event, and no event is earlier"
+        books.differs("ledger.lane_head", "recorded_at", says, first_position=head)
+    if events == head:
         return
-    [(first, missing)] = books.rows("gap", head=books.log_position)
-    says = (
-        f"the head says {books.log_position}, and there are {events} events; {missing} are missing"
-    )
+    [(first, missing)] = books.rows("gap", head=head)
+    says = f"the head says {head}, and there are {events} events; {missing} are missing"
     books.differs("ledger.event", "positions", says, first_position=first)
 
 
@@ -109,12 +117,12 @@ def _check_days(books: Books) -> None:
 
 def _check_sums(books: Books) -> None:
     """The journal's sums are those of its entries; debits equal credits; control accounts tie."""
-    found = {tuple(row[:6]): row[6:] for row in books.rows("sums")}
+    found = _sums(books)
     debits, controls = Counter[str](), Counter[tuple[str, str]]()
     for key in sorted(books.sums.keys() | found.keys()):
         currency, account, *_ = key
         *expected, position = books.sums.get(key, [0, 0, 0, 0])
-        has = list(found.get(key, (0, 0, 0)))
+        has = found.get(key, [0, 0, 0])
         debits[currency] += has[1] - has[2]
         controls[currency, account] += has[1] - has[2]
         if expected != has:
@@ -124,21 +132,41 @@ def _check_sums(books: Books) -> None:
                 _of_sums(key, expected, has),
                 currency=currency,
                 expected_minor=expected[1] - expected[2],
-                found_minor=int(has[1] - has[2]),
+                found_minor=has[1] - has[2],
                 first_position=position or None,
             )
     for currency, difference_minor in debits.items():
         if difference_minor:
             says = "debits less credits of all accounts are not zero"
-            amounts = {"expected_minor": 0, "found_minor": int(difference_minor)}
+            amounts = {"expected_minor": 0, "found_minor": difference_minor}
             books.differs("journal.daily", "trial balance", says, currency=currency, **amounts)
     for currency, account in sorted(books.controls.keys() | controls.keys()):
         expected_minor = books.controls.get((currency, account), 0)
         found_minor = controls[currency, account]
         if account in CONTROLS and expected_minor != found_minor:
             says = "the control account is not the sum of its figure over the accounts"
-            amounts = {"expected_minor": expected_minor, "found_minor": int(found_minor)}
+            amounts = {"expected_minor": expected_minor, "found_minor": found_minor}
             books.differs("journal.daily", account, says, currency=currency, **amounts)
+
+
+def _sums(books: Books) -> dict[Row, list[int]]:
+    """Entries, debits and credits of each sum that the journal keeps; raises RowUnreadable."""
+    found = {}
+    for *key, entries, debit_minor, credit_minor in books.rows("sums"):
+        try:
+            amounts = [_whole(debit_minor), _whole(credit_minor)]
+        except (ValueError, OverflowError) as fault:
+            raise RowUnreadable("sums", fault) from fault
+        found[tuple(key)] = [entries, *amounts]
+    return found
+
+
+def _whole(amount_minor: Decimal) -> int:
+    """A sum of minor units; raises ValueError and OverflowError for a fraction, and for no number."""
+    found = int(amount_minor)
+    if found != amount_minor:
+        raise ValueError(f"{amount_minor} is no sum of minor units")
+    return found
 
 
 def _of_sums(key: Row, expected: Sequence[int], has: Sequence[int]) -> str:

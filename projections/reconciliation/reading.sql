@@ -1,10 +1,12 @@
 -- What a lane holds, all of it seen at one moment: read by billing_auditor, in order of account.
 
 -- name: positions
--- How far the log and both read models are in a lane; the tables are those of the moment: had a
--- rebuild put others in their place, the rows of this moment would not be in them.
-SELECT h.position, r.position, j.position
+-- How far the log and both read models are in a lane, and whether the head tells the instant of its
+-- last event (null: that is missing); the tables are those of the moment: had a rebuild put others
+-- in their place, the rows of this moment would not be in them.
+SELECT h.position, r.position, j.position, h.position = 0 OR h.recorded_at = e.recorded_at
 FROM ledger.lane_head AS h
+LEFT JOIN ledger.event AS e ON e.lane = h.lane AND e.position = h.position
 JOIN receivables.tracking AS r ON r.lane = h.lane
 JOIN journal.tracking AS j ON j.lane = h.lane
 WHERE h.lane = %(lane)s;
@@ -26,12 +28,17 @@ WHERE e.lane = %(lane)s
 ORDER BY e.account_id, e.version;
 
 -- name: gap
--- The first position that no event has though the log is past it, and how many have none.
-SELECT min(p.position), count(*)
-FROM generate_series(1, %(head)s::bigint) AS p (position)
-WHERE NOT EXISTS (
-    SELECT FROM ledger.event AS e WHERE e.lane = %(lane)s AND e.position = p.position
-);
+-- The first position that no event has though the log is past it (null: none), and how many have
+-- none. Events are counted, not positions: a head that was altered may say any.
+SELECT CASE WHEN count(*) < %(head)s THEN
+           COALESCE(min(e.n) FILTER (WHERE e.position <> e.n), count(*) + 1)
+       END,
+       %(head)s - count(*)
+FROM (
+    SELECT e.position, row_number() OVER (ORDER BY e.position) AS n
+    FROM ledger.event AS e
+    WHERE e.lane = %(lane)s AND e.position BETWEEN 1 AND %(head)s::bigint
+) AS e;
 
 -- name: written
 -- The write side's rows of accounts.

@@ -1,0 +1,79 @@
+"""Reconciliation of rows that nothing could have written: each is named, and nothing is brought down by it."""
+
+import json
+
+import pytest
+
+from ledger.store.committer import Ledger
+from ledger.store.lanes import account_id
+from tests.projections.altering import (
+    LANE,
+    NUMBER,
+    OTHERS,
+    altered,
+    follow,
+    found,
+    position_of,
+    version_of,
+)
+from tests.projections.books import append
+from tests.store.databases import US, Database
+from tests.store.scenario import every_command, requests
+
+MINE = f"account_id = '{account_id(US.code, NUMBER)}'"
+
+
+@pytest.fixture
+def kept_books(ledger: Ledger, database: Database) -> Database:
+    """A lane of two accounts that have lived through everything, followed to its end."""
+    for number in (NUMBER, OTHERS[0]):
+        append(ledger, requests(number, every_command()))
+    follow(database)
+    assert [] == found(database)
+    return database
+
+
+def test_sums_that_are_no_numbers_are_named(kept_books: Database) -> None:
+    """PostgreSQL has numbers that are none, and fractions of minor units."""
+    which = f"lane = {LANE} AND account = 'accounts_receivable' AND kind = 'invoice'"
+    for amount in ("'NaN'", "'Infinity'", "debit_minor + 0.5"):
+        change = f"UPDATE journal.daily SET debit_minor = {amount} WHERE {which}"
+        with altered(kept_books, change) as named:
+            [difference] = named.values()
+            assert ("sums", "row") == (difference.where, difference.figure)
+
+
+def test_a_head_that_was_altered_is_named(kept_books: Database) -> None:
+    """Its position, be it one that no counting would reach, and the instant that the next event takes."""
+    [head] = kept_books.rows("SELECT position FROM ledger.lane_head WHERE lane = %s", LANE)
+    for change, where, figure, first in (
+        (f"position = {2**62}", "ledger.event", "positions", head + 1),
+        (f"position = {head - 1}", "ledger.event", "positions", None),
+        ("recorded_at = recorded_at + '1 year'", "ledger.lane_head", "recorded_at", head),
+        ("recorded_at = 'infinity'", "ledger.lane_head", "recorded_at", head),
+    ):
+        changed = f"UPDATE ledger.lane_head SET {change} WHERE lane = {LANE}"
+        with altered(kept_books, changed) as named:
+            assert first == named[None, where, figure].first_position
+
+
+@pytest.mark.parametrize("model", ["receivables", "journal"])
+def test_a_view_that_says_it_is_past_the_log_is_named(kept_books: Database, model: str) -> None:
+    """It would leave out what comes next."""
+    change = f"UPDATE {model}.tracking SET position = position + 1 WHERE lane = {LANE}"
+    with altered(kept_books, change) as named:
+        assert [(None, f"{model}.tracking", "position")] == list(named)
+
+
+def test_what_is_said_of_an_altered_text_can_be_kept(kept_books: Database) -> None:
+    """It may hold a NUL, which no JSON in a database may, and be of any length."""
+    position = position_of(kept_books, version_of(kept_books, "charge_posted", 2))
+    replacing = "replace(convert_from(state, 'UTF8'), 'a call', '{}')"
+    for text in ("a\\u0000call", "x" * 1_000_000):
+        state = f"convert_to({replacing.format(text)}, 'UTF8')"
+        change = f"UPDATE ledger.event SET state = {state} WHERE {MINE} AND position = {position}"
+        with altered(kept_books, change) as named:
+            said = named[NUMBER, "receivables.charge c3", "description"].says
+        assert "description is a call, not " in said
+        assert len(said) <= 1_000
+        assert [said] == kept_books.rows("SELECT %s::jsonb ->> 0", json.dumps([said]))
