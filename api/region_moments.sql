@@ -9,11 +9,13 @@ SELECT CASE
        END;
 
 -- name: reached
--- By lane, the last positions of the log and those that the views have reached; and how many
--- accounts' figures stand still, because one of their events could not be read.
-SELECT ARRAY(SELECT h.position FROM ledger.lane_head AS h ORDER BY h.lane),
-       ARRAY(SELECT t.position FROM {views}.tracking AS t ORDER BY t.lane),
-       (SELECT count(*) FROM {views}.parked AS p);
+-- By lane, the last positions of the log and those that the views have reached, null of a lane that
+-- has none; and how many accounts' figures stand still, because one of their events could not be read.
+SELECT array_agg(h.position ORDER BY n), array_agg(t.position ORDER BY n),
+       (SELECT count(*) FROM {views}.parked AS p)
+FROM generate_series(0, 63) AS n
+LEFT JOIN ledger.lane_head AS h ON h.lane = n
+LEFT JOIN {views}.tracking AS t ON t.lane = n;
 
 -- name: recorded_at
 -- The instant of the last event up to a position of every lane.
@@ -27,10 +29,13 @@ CROSS JOIN LATERAL (
 ) AS e;
 
 -- name: is_swapped
--- Whether a rebuild has put other tables in the place of the views since this transaction began to
--- see: what it reads of them by name is then of no moment. A catalogue read like a table is as old as
+-- Whether a rebuild has put other tables in the place of any of the views since this transaction began
+-- to see: what it reads of them by name is then of no moment. A catalogue read like a table is as old as
 -- the transaction, a name is looked up as of now.
-SELECT NOT EXISTS (
-    SELECT FROM pg_namespace AS n
-    WHERE n.nspname = %(views)b::text AND n.oid = to_regnamespace(%(views)b)
+SELECT EXISTS (
+    SELECT FROM unnest(%(views)b::text[]) AS v (name)
+    WHERE NOT EXISTS (
+        SELECT FROM pg_namespace AS n
+        WHERE n.nspname = v.name AND n.oid = to_regnamespace(v.name)
+    )
 );

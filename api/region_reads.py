@@ -1,6 +1,6 @@
 """Reading a region's books: who asks, which moment of all lanes, how fresh, then what there is.
 
-    read = RegionRead(doors, READ_BOOKS, parameters.named(*REGION_AS_OF), work, views="receivables")
+    read = RegionRead(doors, READ_BOOKS, parameters.named(*REGION_AS_OF), work, views=("journal",))
 
 `work` gets a RegionReading, within one transaction that sees one moment; what it gives is the body.
 """
@@ -51,11 +51,15 @@ _SQL = load("api", "region_moments.sql")
 
 
 class Reached(NamedTuple):
-    """By lane, the last positions of the log and of the views; and how many accounts stand still."""
+    """By lane, the last positions of the log and of the views; and how many accounts stand still.
+
+    `is_even`: all the views that are read are at these positions, and none is further.
+    """
 
     heads: list[int]
     views: list[int]
     parked: int
+    is_even: bool
 
 
 class RegionReading:
@@ -85,7 +89,7 @@ class RegionReading:
         self.region = region
         self.positions = list(positions)
         self.effective_on = effective_on
-        self.is_live = effective_on == today and self.positions == reached.views
+        self.is_live = effective_on == today and reached.is_even and self.positions == reached.views
         self.known_at = known_at
         self.parked = reached.parked
         self.position = Vector(region, positions).text()
@@ -112,7 +116,7 @@ Work = Callable[[RegionReading], Awaitable[msgspec.Struct | Response]]
 class RegionRead:
     """Answers GET requests of one path for whoever may see the region.
 
-    `views` is the schema of the read model that is read: the moment is one that it has reached.
+    `views` are the schemas of the read models that are read: the moment is one that all have reached.
     """
 
     def __init__(
@@ -122,14 +126,14 @@ class RegionRead:
         known: Mapping[str, Parameter],
         work: Work,
         *,
-        views: str,
+        views: tuple[str, ...],
     ) -> None:
         self._doors = doors
         self._permission = permission
         self._known = known
         self._work = work
         self._views = views
-        self._reached = _of_views("reached", views)
+        self._statements = [_of_views("reached", name) for name in views]
 
     async def __call__(self, request: Request) -> Response:
         region, token = bearer(request.headers.get("authorization", ""), self._doors.__contains__)
@@ -146,11 +150,11 @@ class RegionRead:
 
         async def read(transaction: Transaction) -> Response | None:
             await enter(transaction, self._permission, token)
-            [row] = await transaction.rows(self._reached, ())
-            reached = Reached(*row)
+            found = await self._read_reached(transaction)
             if await self._is_swapped(transaction):
-                asked.behind = Vector(region, reached.heads).text()
+                asked.behind = Vector(region, found[0][0]).text()
                 return None
+            reached = _reached(found)
             positions = asked.positions or reached.views
             asked.behind = _behind(region, reached, [positions, asked.wanted])
             if asked.behind is not None:
@@ -186,8 +190,11 @@ class RegionRead:
                 raise ViewBehind(position=asked.behind)
             await asyncio.sleep(BEHIND_POLL_S)
 
+    async def _read_reached(self, transaction: Transaction) -> list[tuple[Any, ...]]:
+        return [row for one in self._statements for row in await transaction.rows(one, ())]
+
     async def _is_swapped(self, transaction: Transaction) -> bool:
-        [(found,)] = await transaction.rows(_SQL["is_swapped"], {"views": self._views})
+        [(found,)] = await transaction.rows(_SQL["is_swapped"], {"views": list(self._views)})
         return bool(found)
 
 
@@ -249,6 +256,14 @@ async def _recorded_at(transaction: Transaction, positions: Sequence[int]) -> da
     [(recorded_at,)] = await transaction.rows(_SQL["recorded_at"], {"positions": list(positions)})
     found: datetime | None = recorded_at
     return found
+
+
+def _reached(found: Sequence[tuple[Any, ...]]) -> Reached:
+    """How far the log and the slowest of the views are."""
+    heads: list[int] = found[0][0]
+    slowest = [min(lane) for lane in zip(*(row[1] for row in found), strict=True)]
+    is_even = all(row[1] == slowest for row in found)
+    return Reached(heads, slowest, max(row[2] for row in found), is_even)
 
 
 def _behind(region: str, reached: Reached, wanted: Sequence[Sequence[int]]) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 from api.cli.regional import add_json, add_region, fit_database
 from api.cli.screen import Misuse, Refused, Screen
 from api.database import DatabaseUnavailable, Line, TooSlow, Transaction
-from api.exports.books import Outline, months_of, outline
+from api.exports.books import VIEWS, Outline, months_of, outline
 from api.exports.writing import FORMS, parts
 from api.moments import instant
 from api.problems import Problem
@@ -176,7 +176,7 @@ async def _outline(
 
 
 async def _is_swapped(transaction: Transaction) -> bool:
-    [(found,)] = await transaction.rows(_MOMENTS["is_swapped"], {"views": "journal"})
+    [(found,)] = await transaction.rows(_MOMENTS["is_swapped"], {"views": list(VIEWS)})
     return bool(found)
 
 

@@ -7,8 +7,9 @@ the way and must give the sums that the journal keeps beside them.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
+from api.carrying import LINES, Line, carriers
 from api.database import Transaction
 from ledger.calendar import months_later
 from ledger.month_end import Period
@@ -17,6 +18,8 @@ from ledger.store.sql import load
 PAGE_ENTRIES = 1_000
 """Read and written at once: some milliseconds, so that what else the process does goes on."""
 MONTHS_MAX = 120
+VIEWS = ("journal", "receivables")
+"""What is read: entries, and of late ones the invoices that carried them."""
 
 _SQL = load("api.exports", "books.sql")
 
@@ -38,7 +41,10 @@ class Reads(Protocol):
 
 
 class Row(NamedTuple):
-    """An entry of the journal, with the number of the customer's account."""
+    """An entry of the journal, with the number of the customer's account.
+
+    `carried_by` is the invoice that carried a late charge or credit for the next invoice.
+    """
 
     lane: int
     position: int
@@ -53,6 +59,7 @@ class Row(NamedTuple):
     document: str
     invoice: str | None
     account_number: str
+    carried_by: str | None = None
 
 
 class Stretch(NamedTuple):
@@ -194,11 +201,25 @@ async def _page(read: Reads, month: Month, stretch: Stretch, place: _Place) -> l
         **place._asdict(),
     }
 
-    async def work(transaction: Transaction) -> list[tuple[Any, ...]]:
+    async def work(transaction: Transaction) -> list[Row]:
         await transaction.rows(_SQL["in_order"], ())
-        return await transaction.rows(statement, given)
+        rows = [Row(*row) for row in await transaction.rows(statement, given)]
+        return await _carried(transaction, stretch, rows) if stretch.is_late else rows
 
-    return [Row(*row) for row in await read(work)]
+    return await read(work)
+
+
+async def _carried(transaction: Transaction, stretch: Stretch, rows: list[Row]) -> list[Row]:
+    """The rows, each of a line with the invoice that carries it, whatever day it was issued on."""
+    places = [n for n, row in enumerate(rows) if row.kind in LINES]
+    lines = [
+        Line(stretch.lane, stretch.upto, row.account_number, row.document)
+        for row in map(rows.__getitem__, places)
+    ]
+    found = await carriers(transaction.rows, lines, day=date.max)
+    for n, number in zip(places, found, strict=True):
+        rows[n] = rows[n]._replace(carried_by=number)
+    return rows
 
 
 def _whole(rows: Sequence[Row]) -> int:

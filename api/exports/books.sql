@@ -2,9 +2,20 @@
 -- it was recorded, so a transaction for each page sees what one for all of them would.
 
 -- name: reached
--- By lane, the last positions of the journal; and how many accounts stand still.
-SELECT ARRAY(SELECT t.position FROM journal.tracking AS t ORDER BY t.lane),
-       (SELECT count(*) FROM journal.parked AS p);
+-- By lane, the last position that all views have reached, null of a lane where one has none; and how many
+-- accounts stand still.
+SELECT array_agg(
+           CASE WHEN j.position <= r.position THEN j.position
+                WHEN j.position > r.position THEN r.position
+           END ORDER BY n
+       ),
+       GREATEST(
+           (SELECT count(*) FROM journal.parked AS p),
+           (SELECT count(*) FROM receivables.parked AS p)
+       )
+FROM generate_series(0, 63) AS n
+LEFT JOIN journal.tracking AS j ON j.lane = n
+LEFT JOIN receivables.tracking AS r ON r.lane = n;
 
 -- name: scope
 -- Every account may be read until the transaction ends.

@@ -11,7 +11,7 @@ from ledger.money import decimal_text
 
 COLUMNS = (
     *("period", "posting_on", "effective_on", "account", "debit", "credit", "currency", "kind"),
-    *("document", "invoice", "account_number", "position", "n", "recorded_at"),
+    *("document", "invoice", "carried_by", "account_number", "position", "n", "recorded_at"),
 )
 _SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
 """What a formula begins with; the last four are the full-width forms of the others."""
@@ -59,6 +59,7 @@ def _lines(month: Month, rows: Sequence[Row]) -> Iterator[Sequence[object]]:
             cell(row.kind),
             cell(row.document),
             cell(row.invoice or ""),
+            cell(row.carried_by or ""),
             cell(row.account_number),
             written(row),
             row.n,

@@ -10,6 +10,7 @@ from ledger.money import exponent
 
 GROUP_ROWS = 65_536
 """Of a row group: what is held in memory."""
+_NULLABLE = frozenset({"invoice", "carried_by"})
 
 
 class Parquet:
@@ -109,12 +110,13 @@ def _fields(pyarrow: Any) -> list[Any]:
         ("kind", text),
         ("document", text),
         ("invoice", text),
+        ("carried_by", text),
         ("account_number", text),
         ("position", text),
         ("n", pyarrow.int32()),
         ("recorded_at", pyarrow.timestamp("us", tz="UTC")),
     )
-    return [pyarrow.field(name, of, nullable=name == "invoice") for name, of in types]
+    return [pyarrow.field(name, of, nullable=name in _NULLABLE) for name, of in types]
 
 
 def _sides(month: Month, row: Row) -> list[tuple[Any, ...]]:
@@ -125,6 +127,7 @@ def _sides(month: Month, row: Row) -> list[tuple[Any, ...]]:
         row.kind,
         row.document,
         row.invoice,
+        row.carried_by,
         row.account_number,
         written(row),
         row.n,

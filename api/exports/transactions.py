@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from api.exports.books import Balances, Month, Outline, Row
 
-FACTS = ("kind", "document", "invoice", "effective_on")
+FACTS = ("kind", "document", "invoice", "carried_by", "effective_on")
 
 
 class Posted(NamedTuple):
@@ -54,6 +54,8 @@ def _facts(on: date, row: Row) -> dict[str, str]:
     found = {"kind": row.kind, "document": row.document}
     if row.invoice is not None:
         found["invoice"] = row.invoice
+    if row.carried_by is not None:
+        found["carried_by"] = row.carried_by
     if row.effective_on != on:
         found["effective_on"] = row.effective_on.isoformat()
     return found

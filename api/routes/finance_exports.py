@@ -14,7 +14,7 @@ from api.database import Transaction
 from api.doors import RegionDoor
 from api.entering import bearer, enter
 from api.event_stream import STREAM
-from api.exports.books import MONTHS_MAX, Outline, months_of, outline
+from api.exports.books import MONTHS_MAX, VIEWS, Outline, months_of, outline
 from api.exports.writing import FORMS, PARQUET, Form, Writer, parts
 from api.operations import Operation
 from api.parameters import Parameter
@@ -120,7 +120,7 @@ class ExportEndpoint:
                 return Response(headers=_headers(found, self._form))
             return Download(request, self._doors, found, self._form, self._under_way)
 
-        read = RegionRead(self._doors, READ_BOOKS, PARAMETERS, work, views="journal")
+        read = RegionRead(self._doors, READ_BOOKS, PARAMETERS, work, views=VIEWS)
         return await read(request)
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from api import parameters
 from api.amounts import Money, money
+from api.carrying import LINES, Line, carriers
 from api.cursors import list_of, seal, unseal
 from api.doors import RegionDoor
 from api.operations import Operation
@@ -24,6 +25,9 @@ from projections.journal.accounts import Type, described
 LAST_OF_DAYS, _FIRST_OF_DAYS = date.max, date.min
 _LANE_MAX, _POSITION_MAX, _N_MAX = 63, 2**63 - 1, 2**31 - 1
 _PERIOD_SCHEMA = {"type": "string", "pattern": f"^{PERIOD.pattern}$"}
+
+_LISTED = ("journal", "receivables")
+"""What entries are listed from: of late ones the invoices that carried them are told too."""
 
 Period = Annotated[str, msgspec.Meta(pattern=f"^{PERIOD.pattern}$")]
 """A posting period, such as 2020-07."""
@@ -101,7 +105,8 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An amount that one account is debited with and another credited.
 
     `position` is that of its event; `late`: its period is later than the month of its day, which was
-    closed when it was recorded.
+    closed when it was recorded. `carried_by` is the invoice that a late charge, or credit for the next
+    invoice, is on: null while it is on none, and of other entries.
     """
 
     position: str
@@ -117,6 +122,7 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     amount: Money
     document: str
     invoice: str | None
+    carried_by: str | None
 
 
 class LedgerBalance(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,7 +164,7 @@ def journal_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
             "before, and what moved it since.",
             tag="finance",
             permission=READ_BOOKS,
-            handle=RegionRead(doors, READ_BOOKS, balances, _trial_balance, views="journal"),
+            handle=RegionRead(doors, READ_BOOKS, balances, _trial_balance, views=("journal",)),
             replies={200: TrialBalances},
             headers=(NOT_OLDER_THAN,),
             parameters=balances,
@@ -173,7 +179,7 @@ def journal_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
             "or days; each names the event it is of.",
             tag="finance",
             permission=READ_BOOKS,
-            handle=RegionRead(doors, READ_BOOKS, entries, _journal, views="journal"),
+            handle=RegionRead(doors, READ_BOOKS, entries, _journal, views=_LISTED),
             replies={200: JournalPage},
             headers=(NOT_OLDER_THAN,),
             parameters=entries,
@@ -266,7 +272,7 @@ async def _journal(reading: RegionReading) -> JournalPage:
         next_cursor = seal(reading.key, kind, place)
     return JournalPage(
         balances=await _balances(reading, asked),
-        data=[_entry(row) for row in rows[:limit]],
+        data=await _entries(reading, rows[:limit]),
         next_cursor=next_cursor,
         effective_on=reading.effective_on,
         known_at=reading.known_at,
@@ -309,12 +315,32 @@ async def _rows(reading: RegionReading, asked: dict[str, Any]) -> list[dict[str,
     return await reading.named(_SQL["entries_of"], lane=lane_of(id), account_id=id, **asked)
 
 
-def _entry(row: dict[str, Any]) -> JournalEntry:
+async def _entries(reading: RegionReading, rows: Sequence[dict[str, Any]]) -> list[JournalEntry]:
+    """The entries as they are shown, late lines with the invoice that carries them.
+
+    By posting period invoices count whatever their day, as entries do.
+    """
+    late = [n for n, row in enumerate(rows) if row["kind"] in LINES and _is_late(row)]
+    lines = [
+        Line(row["lane"], reading.positions[row["lane"]], row["account_number"], row["document"])
+        for row in map(rows.__getitem__, late)
+    ]
+    day = LAST_OF_DAYS if "period" in reading.given else reading.effective_on
+    carried = dict(zip(late, await carriers(reading.transaction.rows, lines, day=day), strict=True))
+    return [_entry(row, carried.get(n)) for n, row in enumerate(rows)]
+
+
+def _is_late(row: Mapping[str, Any]) -> bool:
+    late: bool = row["period"] > row["effective_on"]
+    return late
+
+
+def _entry(row: dict[str, Any], carried_by: str | None) -> JournalEntry:
+    late = _is_late(row)
     lane, amount_minor, currency = row.pop("lane"), row.pop("amount_minor"), row.pop("currency")
-    period: date = row.pop("period")
     return JournalEntry(
-        **row | {"position": f"{lane}-{row['position']}"},
-        period=_month(period),
-        late=period > row["effective_on"],
+        **row | {"position": f"{lane}-{row['position']}", "period": _month(row["period"])},
+        late=late,
+        carried_by=carried_by,
         amount=money(amount_minor, currency),
     )

@@ -46,7 +46,7 @@ def standing_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
             details=details,
             tag="finance",
             permission=READ_BOOKS,
-            handle=RegionRead(doors, READ_BOOKS, AGING_PARAMETERS, aging, views="receivables"),
+            handle=RegionRead(doors, READ_BOOKS, AGING_PARAMETERS, aging, views=("receivables",)),
             replies={200: Page[AgedAccount, AgedTotal]},
             parameters=AGING_PARAMETERS,
             headers=(NOT_OLDER_THAN,),
@@ -61,7 +61,7 @@ def standing_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
             tag="finance",
             permission=READ_BOOKS,
             handle=RegionRead(
-                doors, READ_BOOKS, RECEIVABLES_PARAMETERS, receivables, views="receivables"
+                doors, READ_BOOKS, RECEIVABLES_PARAMETERS, receivables, views=("receivables",)
             ),
             replies={200: Page[OwedAccount, OwedTotal]},
             parameters=RECEIVABLES_PARAMETERS,

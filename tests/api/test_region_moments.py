@@ -31,6 +31,8 @@ from projections.receivables import RECEIVABLES
 from tests.api.books import COMMANDS, TOKENS, WITHOUT_SCOPES, fill, requests
 from tests.api.conftest import REGIONS, fresh_database
 
+VIEWS = ("journal", "receivables")
+
 
 class Seen(msgspec.Struct, frozen=True):
     """What a read was given."""
@@ -85,7 +87,7 @@ def ask(
     async def run() -> Seen:
         doors = Doors((database,))
         read = RegionRead(
-            doors.regions, READ_BOOKS, parameters.named(*REGION_AS_OF), work, views="receivables"
+            doors.regions, READ_BOOKS, parameters.named(*REGION_AS_OF), work, views=VIEWS
         )
         headers = [(b"authorization", f"Bearer {token}".encode())]
         if not_older_than:
@@ -186,6 +188,19 @@ def test_a_read_is_not_older_than_what_its_caller_knows(
     seen = ask(books, not_older_than=position)
     following.join()
     assert heads(books) == seen.positions
+
+
+def test_a_read_of_several_views_is_where_all_of_them_are(books: Database) -> None:
+    """While one of them is behind, it is what both hold; and not live, though that one is as it is read."""
+    before = ask(books)
+    [position] = append(books, "HALF-1")
+    with closing(books.follower(RECEIVABLES)) as follower:
+        follower.catch_up()
+    between = ask(books)
+    assert (before.positions, False) == (between.positions, between.is_live)
+    books.catch_up(30)
+    after = ask(books, not_older_than=position)
+    assert (heads(books), True) == (after.positions, after.is_live)
 
 
 @pytest.mark.parametrize("at_once", [True, False])
