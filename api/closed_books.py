@@ -1,13 +1,17 @@
 """How a month's books are shown: cut off or closed, and the report that they were closed with."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
 from api.amounts import Money, money
 from ledger.closing_report import CurrencyReport
-from ledger.period_close import PeriodClose
+from ledger.errors import UnknownCurrency
+from ledger.period_close import Disagreement, PeriodClose
+
+COUNTED = ("accounts", "invoices", "lines")
+"""Figures of invoices that are no amounts."""
 
 
 class AmountOf(msgspec.Struct, frozen=True):
@@ -37,9 +41,29 @@ class CurrencyClosed(msgspec.Struct, frozen=True, kw_only=True):
     movements: list[AmountOf]
 
 
+class BooksDisagree(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure of a lane that is not proved: what the `events` come to, and what a `view` says instead.
+
+    In journal.entry and journal.daily `figure` is an account of the books, in receivables a figure of
+    the month's invoices. `accounts`, `invoices` and `lines` are numbers; all else are amounts, or minor
+    units where a damaged view names a currency that is none.
+    """
+
+    lane: int
+    view: Literal["journal.entry", "journal.daily", "receivables"]
+    currency: str
+    figure: str
+    events: Money | int
+    found: Money | int
+
+
 class ClosedBooks(msgspec.Struct, frozen=True, kw_only=True):
     """A month's books: cut off (nothing more is posted in them), then closed, once the events, the
-    journal and the views were found to agree on all lanes. Currencies are those of lanes proved."""
+    journal and the views were found to agree on all lanes. Currencies are those of lanes proved.
+
+    `disagreements` counts what was found to disagree when the other lanes were last looked at, at
+    `disagreed_at` (null: nothing was); `disagreeing` are the first of each lane.
+    """
 
     period: str
     state: Literal["cut_off", "closed"]
@@ -48,6 +72,9 @@ class ClosedBooks(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: datetime | None
     lanes_proved: int
     currencies: list[CurrencyClosed]
+    disagreements: int
+    disagreeing: list[BooksDisagree]
+    disagreed_at: datetime | None
 
 
 def closed_books(found: PeriodClose) -> ClosedBooks:
@@ -60,6 +87,28 @@ def closed_books(found: PeriodClose) -> ClosedBooks:
         closed_at=found.closed_at,
         lanes_proved=found.lanes_proved,
         currencies=[_currency(*of) for of in sorted(found.report.currencies.items())],
+        disagreements=found.disagreements,
+        disagreeing=[_disagree(one) for one in found.disagreeing],
+        disagreed_at=found.disagreed_at,
+    )
+
+
+def _disagree(one: Disagreement) -> BooksDisagree:
+    is_counted = one.view == "receivables" and one.figure in COUNTED
+
+    def shown(value: str) -> Money | int:
+        try:
+            return int(value) if is_counted else money(int(value), one.currency)
+        except UnknownCurrency:
+            return int(value)
+
+    return BooksDisagree(
+        lane=one.lane,
+        view=cast(Any, one.view),
+        currency=one.currency,
+        figure=one.figure,
+        events=shown(one.events),
+        found=shown(one.found),
     )
 
 

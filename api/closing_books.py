@@ -11,8 +11,8 @@ from api import logs
 from api.wiring import Database
 from ledger.closing_report import read_lane
 from ledger.month_end import period_of
-from ledger.period_close import PeriodClose
-from projections.month_proof import Disagreement, MonthProof
+from ledger.period_close import Disagreement, PeriodClose
+from projections.month_proof import MonthProof
 
 CATCH_UP_S_MAX = 600.0
 
@@ -22,8 +22,9 @@ def prove_books(
 ) -> tuple[PeriodClose, list[Disagreement]]:
     """The month is closed if everything that is cut off of it agrees; what disagrees, lane by lane.
 
-    Lanes proved before are not looked at again. `progress` is given lanes done and their number.
-    Raises ViewBehind when the views do not reach the cut, and Corrupt at a gap in the log.
+    Lanes proved before are not looked at again; what disagrees is kept of the others. `progress` is
+    given lanes done and their number. Raises ViewBehind when the views do not reach the cut, and
+    Corrupt at a gap in the log.
     """
     database.catch_up(CATCH_UP_S_MAX)
     month = period_of(period)
@@ -43,7 +44,9 @@ def prove_books(
                 report = read_lane(log, cut.lane, month, posting_period, through=cut.position)
                 differing = proof.lane(cut.lane, cut.position, report)
                 disagreeing += differing
-                if not differing:
+                if differing:
+                    closes.disagree(month, cut.lane, differing)
+                else:
                     closes.prove(month, cut.lane, report)
             progress(done, len(lanes))
         found = closes.find(period)

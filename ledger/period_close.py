@@ -6,6 +6,7 @@ closed when every lane's part was found to be the same by the events, the journa
 until then it is cut off, and proving it can be tried again.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Literal, cast
 
@@ -22,6 +23,8 @@ from ledger.store.roles import WRITER, acting_as
 from ledger.store.sql import load
 
 STATEMENT_TIMEOUT = "30s"
+DISAGREEMENTS_KEPT_MAX = 16
+"""Disagreements a lane keeps; all are counted."""
 
 _SQL = load("ledger", "period_close.sql")
 
@@ -36,10 +39,28 @@ class LaneCut(msgspec.Struct, frozen=True):
     is_proved: bool
 
 
+class Disagreement(msgspec.Struct, frozen=True):
+    """A figure of a lane's part of a month: what the events come to, and what a view says instead.
+
+    `view` is journal.entry, journal.daily (`figure` is then an account of the books) or receivables
+    (a figure of the invoices). What was counted is a number, amounts are minor units of the currency;
+    as texts, because they may be of any size.
+    """
+
+    lane: int
+    view: str
+    currency: str
+    figure: str
+    events: str
+    found: str
+
+
 class PeriodClose(msgspec.Struct, frozen=True, kw_only=True):
     """A month's books: cut off at positions of the lanes, closed once all of them are proved.
 
-    `report` is what the events up to the cut come to: of the lanes proved so far.
+    `report` is what the events up to the cut come to: of the lanes proved so far. `disagreements`
+    were found when the others were last looked at, at `disagreed_at`; `disagreeing` are the first of
+    each lane.
     """
 
     period: str
@@ -50,6 +71,9 @@ class PeriodClose(msgspec.Struct, frozen=True, kw_only=True):
     positions: tuple[int, ...]
     lanes_proved: int
     report: LaneReport
+    disagreements: int
+    disagreeing: tuple[Disagreement, ...]
+    disagreed_at: datetime | None
 
 
 class PeriodCloses:
@@ -90,31 +114,12 @@ class PeriodCloses:
         rows = self._open().execute(_SQL["of_period"], given).fetchall()
         if not rows:
             return None
-        report = LaneReport()
-        for *_, kept in rows:
-            if kept is not None:
-                report += msgspec.convert(kept, LaneReport)
-        proved = [proved_at for *_, proved_at, _ in rows]
-        is_closed = all(proved)
-        _, _, actor, cut_at, *_ = rows[0]
-        return PeriodClose(
-            period=period,
-            state="closed" if is_closed else "cut_off",
-            actor=actor,
-            cut_at=cut_at,
-            closed_at=max(proved) if is_closed else None,
-            positions=tuple(position for _, position, *_ in rows),
-            lanes_proved=sum(proved_at is not None for proved_at in proved),
-            report=report,
-        )
+        return _close_of(period, rows)
 
     def lanes(self, period: str) -> list[LaneCut]:
         """Where each lane was cut off; none when the month's books are open."""
         given = {"period": str(period_of(period))}
-        rows = cast(list[Any], self._open().execute(_SQL["of_period"], given).fetchall())
-        return [
-            LaneCut(lane, position, proved is not None) for lane, position, *_, proved, _ in rows
-        ]
+        return [LaneCut(*row) for row in self._open().execute(_SQL["lanes"], given).fetchall()]
 
     def cuts(self) -> Cuts:
         """Every cut that was made."""
@@ -131,6 +136,12 @@ class PeriodCloses:
         given = {"period": str(period), "lane": lane, "report": kept}
         self._open().execute(_SQL["prove"], given)
 
+    def disagree(self, period: Period, lane: int, found: Sequence[Disagreement]) -> None:
+        """What of the lane's part disagrees, in place of what did when it was last looked at."""
+        kept = msgspec.to_builtins(found[:DISAGREEMENTS_KEPT_MAX])
+        given = {"period": str(period), "lane": lane, "disagreements": len(found)}
+        self._open().execute(_SQL["disagree"], given | {"disagreeing": Jsonb(kept)})
+
     def close(self) -> None:
         """No connection is open; the next use opens one."""
         if self._connection is not None:
@@ -141,6 +152,32 @@ class PeriodCloses:
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(self._conninfo, autocommit=True)
         return self._connection
+
+
+def _close_of(period: str, rows: Sequence[tuple[Any, ...]]) -> PeriodClose:
+    """A month's books from the rows of its lanes."""
+    report, disagreeing = LaneReport(), list[Disagreement]()
+    for *_, kept, _, differing, _ in rows:
+        if kept is not None:
+            report += msgspec.convert(kept, LaneReport)
+        disagreeing += msgspec.convert(differing, list[Disagreement])
+    proved = [proved_at for *_, proved_at, _, _, _, _ in rows]
+    disagreed = [disagreed_at for *_, disagreed_at in rows if disagreed_at is not None]
+    is_closed = all(proved)
+    _, _, actor, cut_at, *_ = rows[0]
+    return PeriodClose(
+        period=period,
+        state="closed" if is_closed else "cut_off",
+        actor=actor,
+        cut_at=cut_at,
+        closed_at=max(proved) if is_closed else None,
+        positions=tuple(position for _, position, *_ in rows),
+        lanes_proved=sum(proved_at is not None for proved_at in proved),
+        report=report,
+        disagreements=sum(count for *_, count, _, _ in rows),
+        disagreeing=tuple(disagreeing),
+        disagreed_at=max(disagreed, default=None),
+    )
 
 
 def _refuse_unbilled(period: Period, run: tuple[Any, ...] | None) -> None:

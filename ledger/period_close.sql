@@ -32,8 +32,18 @@ FROM ledger.lane_head AS h
 ORDER BY h.lane;
 
 -- name: of_period
--- A month's lanes in order.
-SELECT c.lane, c.position, c.actor, c.cut_at, c.proved_at, c.report
+-- A month's lanes in order; what was found to disagree counts until a lane is proved.
+SELECT c.lane, c.position, c.actor, c.cut_at, c.proved_at, c.report,
+       CASE WHEN c.proved_at IS NULL THEN c.disagreements ELSE 0 END,
+       CASE WHEN c.proved_at IS NULL THEN c.disagreeing ELSE '[]' END,
+       CASE WHEN c.proved_at IS NULL THEN c.disagreed_at END
+FROM ledger.period_close AS c
+WHERE c.period = %(period)s
+ORDER BY c.lane;
+
+-- name: lanes
+-- Where a month's lanes were cut off, and whether they are proved.
+SELECT c.lane, c.position, c.proved_at IS NOT NULL
 FROM ledger.period_close AS c
 WHERE c.period = %(period)s
 ORDER BY c.lane;
@@ -55,4 +65,11 @@ ORDER BY c.period;
 -- A lane's part is proved; the first proof stays.
 UPDATE ledger.period_close AS c
 SET report = %(report)s, proved_at = clock_timestamp()
+WHERE c.lane = %(lane)s AND c.period = %(period)s AND c.proved_at IS NULL;
+
+-- name: disagree
+-- What of a lane's part disagreed when it was last looked at; once it is proved nothing does.
+UPDATE ledger.period_close AS c
+SET disagreements = %(disagreements)s, disagreeing = %(disagreeing)s,
+    disagreed_at = clock_timestamp()
 WHERE c.lane = %(lane)s AND c.period = %(period)s AND c.proved_at IS NULL;

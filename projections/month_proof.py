@@ -2,11 +2,11 @@
 
 from typing import Any, cast
 
-import msgspec
 import psycopg
 
 from ledger.closing_report import CurrencyReport, LaneReport
 from ledger.month_end import Period, key_of
+from ledger.period_close import Disagreement
 from ledger.store.roles import AUDITOR, acting_as
 from ledger.store.sql import load
 from projections.model import Connection
@@ -22,21 +22,6 @@ _INVOICED = (
     "total_minor",
 )
 _SQL = load("projections", "month_proof.sql")
-
-
-class Disagreement(msgspec.Struct, frozen=True):
-    """A figure of a lane's part of a month: what the events come to, and what a view says instead.
-
-    `view` is journal.entry, journal.daily or receivables. What was counted is a number, amounts are minor units of the
-    currency; as texts, because they may be of any size.
-    """
-
-    lane: int
-    view: str
-    currency: str
-    figure: str
-    events: str
-    found: str
 
 
 class MonthProof:

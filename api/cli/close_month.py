@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 
 import msgspec
 
+from api.amounts import Money
 from api.cli.preview_month import show
 from api.cli.regional import add_json, add_region, fit_database
 from api.cli.screen import REFUSED, Misuse, Refused, Screen
@@ -25,12 +26,11 @@ from ledger.errors import (
     Refusal,
 )
 from ledger.processes import cores
-from projections.month_proof import Disagreement
 
 ACTOR = "close-month"
 CATCH_UP_S_MAX = 600.0
 SHOWN_MAX = 50
-"""Refusals told one by one; all that the run kept are in the JSON."""
+"""Refusals, and figures that disagree, told one by one; all that were kept are in the JSON."""
 WORKERS_MAX = 8
 """Processes that are used without being asked for."""
 ACCOUNTS_A_WORKER = 10_000
@@ -41,7 +41,6 @@ class Books(msgspec.Struct, frozen=True):
     """What became of the month's books: closed, cut off with what disagrees, or why they are open."""
 
     closed: ClosedBooks | None = None
-    disagreeing: tuple[Disagreement, ...] = ()
     kept_open: str | None = None
 
 
@@ -93,7 +92,7 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
         kept_open = "asked to stay open" if given.keep_open else None
         books = Books(kept_open=kept_open) if kept_open else _close_books(given, database, screen)
     _tell_books(done.period, books, screen)
-    ok = not done.refused and not books.disagreeing
+    ok = not done.refused and (books.closed is None or books.closed.state == "closed")
     screen.result({"ok": ok, **msgspec.to_builtins(done), "books": msgspec.to_builtins(books)})
     return 0 if ok else REFUSED
 
@@ -126,31 +125,38 @@ def _close_books(given: argparse.Namespace, database: Database, screen: Screen) 
             closes.cut_off(given.period, actor=ACTOR, today=database.today())
         except (PeriodNotOver, MonthNotBilled, PeriodClosedBefore) as refusal:
             return Books(kept_open=str(refusal))
-    found, disagreeing = prove_books(
+    found, _ = prove_books(
         database, given.period, lambda done, of: screen.progress("books", done, of)
     )
-    return Books(closed_books(found), tuple(disagreeing))
+    return Books(closed_books(found))
 
 
 def _tell_books(period: str, books: Books, screen: Screen) -> None:
     if books.kept_open is not None:
         screen.say(f"{period}: the books are open: {books.kept_open}")
         return
-    for one in books.disagreeing[:SHOWN_MAX]:
+    assert books.closed is not None
+    told = books.closed.disagreeing[:SHOWN_MAX]
+    for one in told:
         screen.complain(
             f"lane {one.lane}: {one.view} {one.currency} {one.figure}: the events come to "
-            f"{one.events}, found {one.found}"
+            f"{_value(one.events)}, found {_value(one.found)}"
         )
-    if books.disagreeing:
+    if more := books.closed.disagreements - len(told):
+        screen.complain(f"and {more} more")
+    if books.closed.state != "closed":
         screen.say(f"{period}: the books are cut off and not closed: what they say disagrees")
         return
-    assert books.closed is not None
     for of in books.closed.currencies:
         screen.say(
             f"{period}: {of.currency}: {of.invoices} invoices of {of.accounts} accounts, "
             f"{of.lines} lines, {of.total.amount} in all"
         )
     screen.say(f"{period}: the books are closed")
+
+
+def _value(of: Money | int) -> str:
+    return of.amount if isinstance(of, Money) else str(of)
 
 
 def _preview(given: argparse.Namespace, database: Database, screen: Screen) -> int:

@@ -1,6 +1,7 @@
 """Closing a month's books: cut off beside writers, proved three ways, closed once, and not before."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date
@@ -8,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
@@ -16,6 +18,7 @@ from api.embedded import EmbeddedServer
 from api.wiring import Database
 from ledger import commands as c
 from ledger.errors import MonthNotBilled, PeriodClosedBefore, PeriodNotOver
+from ledger.period_close import DISAGREEMENTS_KEPT_MAX
 from ledger.store.outcomes import Accepted
 from tests.api.books import TOKENS, fill
 from tests.api.conftest import regions_file
@@ -246,12 +249,14 @@ def test_books_that_disagree_are_not_closed(
     done = do("close-month", "2020-07", "--json")
     assert done.code == 1, done
     [told] = done.lines
-    named = [(d["view"], d["figure"]) for d in told["books"]["disagreeing"]]
-    assert (view, figure) in named
-    assert {view} == {of for of, _ in named}
-    assert ("cut_off", 63) == tuple(
-        told["books"]["closed"][name] for name in ("state", "lanes_proved")
-    )
+    books = told["books"]["closed"]
+    [spoilt] = [d for d in books["disagreeing"] if (d["view"], d["figure"]) == (view, figure)]
+    assert {view} == {d["view"] for d in books["disagreeing"]}
+    assert 5 == minor(spoilt["found"]) - minor(spoilt["events"])
+    assert (len(books["disagreeing"]), {spoilt["lane"]}) == (
+        books["disagreements"], {d["lane"] for d in books["disagreeing"]},
+    )  # fmt: skip  # what is given is what is counted
+    assert ("cut_off", 63) == (books["state"], books["lanes_proved"])
     assert f"{view} USD {figure}" in done.err
     assert books_of(do)
     age = "UPDATE ledger.period_close SET cut_at = cut_at - interval '6 minutes' WHERE proved_at IS NULL"
@@ -262,7 +267,14 @@ def test_books_that_disagree_are_not_closed(
     with closing(database.period_closes()) as closes:
         found = closes.find("2020-07")
     assert found is not None
-    assert "closed" == found.state
+    assert ("closed", 0, (), None) == (
+        found.state, found.disagreements, found.disagreeing, found.disagreed_at,
+    )  # fmt: skip  # field by field
+
+
+def minor(shown: Any) -> int:
+    """A figure as it is shown, in minor units: an amount of USD, or a number."""
+    return shown if isinstance(shown, int) else int(shown["amount"].replace(".", ""))
 
 
 def test_a_service_closes_the_books(database: Database, tmp_path: Path) -> None:
@@ -285,6 +297,46 @@ def test_a_service_closes_the_books(database: Database, tmp_path: Path) -> None:
         eventually(is_closed)
         again = service.send("POST", path, TOKENS["us"])
         assert (202, "closed") == (again.status, again.json["state"])
+
+
+def test_a_service_says_what_disagrees(database: Database, tmp_path: Path) -> None:
+    """Whoever reads the books sees why they are not closed: lane, view, figure and what each side says;
+    so many of a lane, all counted; a currency that a damaged view makes up keeps nothing from being
+    told."""
+    fill(database)
+    kinds = range(1, 2 * DISAGREEMENTS_KEPT_MAX)
+    post(
+        database, "many", ("B-1", charge("c", JULY, 7)),
+        *(("A-1", msgspec.structs.replace(charge(f"m{n}", JULY, n), category=f"k{n}")) for n in kinds),
+    )  # fmt: skip  # arguments by what they are for
+    bill(database)
+    database.catch_up(30)
+    spoil = "UPDATE receivables.invoice SET categories = '[]' WHERE number = 'A-1-2020-07-1'"
+    change(database, spoil)
+    change(database, "UPDATE receivables.account SET currency = 'ZZQ' WHERE account_number = 'B-1'")
+    cut_off(database)
+    with serving(environment_of(regions_file(tmp_path, database)), tmp_path) as service:
+
+        def shown() -> Any:
+            return service.ask("/v1/month-ends/2020-07/closing", TOKENS["us"]).json
+
+        eventually(lambda: shown()["lanes_proved"] == 62)
+        books = shown()
+    assert "cut_off" == books["state"]
+    assert books["disagreed_at"] is not None
+    lanes = Counter(told.pop("lane") for told in books["disagreeing"])
+    told = [[d[name] for name in ("view", "currency", "figure", "events", "found")]
+            for d in books["disagreeing"]]  # fmt: skip  # one after the other
+    usd, zzq = (("receivables", currency) for currency in ("USD", "ZZQ"))
+    assert [*usd, "charges:k1", *(
+        {"amount": amount, "currency": "USD"} for amount in ("0.01", "0.00")
+    )] in told  # fmt: skip  # field by field
+    assert [*usd, "invoices", 1, 0] in told
+    assert [*zzq, "invoices", 0, 1] in told
+    assert [*zzq, "total_minor", 0, 100_07] in told
+    assert DISAGREEMENTS_KEPT_MAX == max(lanes.values())
+    categories = len(kinds) + 1  # and what was unbilled before
+    assert len(told) + categories - DISAGREEMENTS_KEPT_MAX == books["disagreements"]
 
 
 def refused(answer: Answer) -> tuple[int, str]:
