@@ -50,6 +50,7 @@ class BooksDisagree(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     lane: int
+    period: str
     view: Literal["journal.entry", "journal.daily", "receivables"]
     currency: str
     figure: str
@@ -61,11 +62,17 @@ class ClosedBooks(msgspec.Struct, frozen=True, kw_only=True):
     """A month's books: cut off (nothing more is posted in them), then closed, once the events, the
     journal and the views were found to agree on all lanes. Currencies are those of lanes proved.
 
+    `closed_with` is the month whose closing closed it: its own, or, when it was still open then, the
+    first later one. `also_closed` are the earlier months that are closed with it in that way and in
+    which anything was invoiced or posted: each has its own report, at its own path.
+
     `disagreements` counts what was found to disagree when the other lanes were last looked at, at
     `disagreed_at` (null: nothing was); `disagreeing` are the first of each lane.
     """
 
     period: str
+    closed_with: str
+    also_closed: list[str]
     state: Literal["cut_off", "closed"]
     actor: str
     cut_at: datetime
@@ -81,6 +88,8 @@ def closed_books(found: PeriodClose) -> ClosedBooks:
     """The books as replies and commands show them."""
     return ClosedBooks(
         period=found.period,
+        closed_with=found.closed_with,
+        also_closed=list(found.also_closed),
         state=found.state,
         actor=found.actor,
         cut_at=found.cut_at,
@@ -104,6 +113,7 @@ def _disagree(one: Disagreement) -> BooksDisagree:
 
     return BooksDisagree(
         lane=one.lane,
+        period=one.period,
         view=cast(Any, one.view),
         currency=one.currency,
         figure=one.figure,

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import date
 
 import msgspec
@@ -22,6 +22,7 @@ def prove_books(
 ) -> tuple[PeriodClose, list[Disagreement]]:
     """The month is closed if everything that is cut off of it agrees; what disagrees, lane by lane.
 
+    Earlier months that were open are closed with it, each with its own report, from one reading.
     Lanes proved before are not looked at again; what disagrees is kept of the others. `progress` is
     given lanes done and their number. Raises ViewBehind when the views do not reach the cut, and
     Corrupt at a gap in the log.
@@ -29,11 +30,11 @@ def prove_books(
     database.catch_up(CATCH_UP_S_MAX)
     month = period_of(period)
     disagreeing: list[Disagreement] = []
-    with (
-        closing(database.period_closes()) as closes,
-        closing(database.log()) as log,
-        closing(MonthProof(database.service_url, month)) as proof,
-    ):
+    with ExitStack() as held:
+        closes = held.enter_context(closing(database.period_closes()))
+        log = held.enter_context(closing(database.log()))
+        since = closes.first_closed_with(month)
+        proof = held.enter_context(closing(MonthProof(database.service_url, month, since)))
         cuts, lanes = closes.cuts(), closes.lanes(period)
 
         def posting_period(lane: int, position: int, effective_on: date) -> str:
@@ -41,7 +42,9 @@ def prove_books(
 
         for done, cut in enumerate(lanes, start=1):
             if not cut.is_proved:
-                report = read_lane(log, cut.lane, month, posting_period, through=cut.position)
+                report = read_lane(
+                    log, cut.lane, month, posting_period, through=cut.position, since=since
+                )
                 differing = proof.lane(cut.lane, cut.position, report)
                 disagreeing += differing
                 if differing:

@@ -6,9 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from ledger import calendar
+from ledger import calendar, charges
 from ledger.account import Account, billing_cycle_on
-from ledger.charges import month_of
 from ledger.commands import IssueInvoice
 from ledger.errors import InvalidPeriod
 from ledger.invoicing import number_of
@@ -67,7 +66,13 @@ def names_of(account_number: str, period: Period) -> tuple[Named, Named, Named]:
     unbilled lines of the month and those of the month before, which late lines join."""
     before_on = period.first_on - timedelta(days=1)
     number = number_of(account_number, period.last_on, 1)
-    return Named("invoice", number), month_of(period.last_on), month_of(before_on)
+    return Named("invoice", number), charges.month_of(period.last_on), charges.month_of(before_on)
+
+
+def month_of(key: str) -> str:
+    """The month, such as 2020-07, that a key is of; empty for one that is no month end's."""
+    prefix, _, month = key.partition(":")
+    return month if f"{prefix}:" == KEY_PREFIX else ""
 
 
 def ends_on(account: Account, period: Period) -> date:

@@ -14,6 +14,7 @@ import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
 
+from ledger.calendar import months_later
 from ledger.closing_report import LaneReport
 from ledger.errors import MonthNotBilled, PeriodClosedBefore, PeriodNotOver
 from ledger.month_end import Period, period_of
@@ -23,6 +24,8 @@ from ledger.store.roles import WRITER, acting_as
 from ledger.store.sql import load
 
 STATEMENT_TIMEOUT = "30s"
+FIRST_ON = date.min
+"""The first day of the first month that there is."""
 DISAGREEMENTS_KEPT_MAX = 16
 """Disagreements a lane keeps; all are counted."""
 
@@ -42,12 +45,15 @@ class LaneCut(msgspec.Struct, frozen=True):
 class Disagreement(msgspec.Struct, frozen=True):
     """A figure of a lane's part of a month: what the events come to, and what a view says instead.
 
+    `period` is the month: that which was cut off, or an earlier one that is closed with it.
+
     `view` is journal.entry, journal.daily (`figure` is then an account of the books) or receivables
     (a figure of the invoices). What was counted is a number, amounts are minor units of the currency;
     as texts, because they may be of any size.
     """
 
     lane: int
+    period: str
     view: str
     currency: str
     figure: str
@@ -60,10 +66,13 @@ class PeriodClose(msgspec.Struct, frozen=True, kw_only=True):
 
     `report` is what the events up to the cut come to: of the lanes proved so far. `disagreements`
     were found when the others were last looked at, at `disagreed_at`; `disagreeing` are the first of
-    each lane.
+    each lane. `closed_with` is the month whose close this is: its own, or the first later one when it
+    was still open then. `also_closed` are the earlier months that are closed with it and have a report.
     """
 
     period: str
+    closed_with: str
+    also_closed: tuple[str, ...]
     state: Literal["cut_off", "closed"]
     actor: str
     cut_at: datetime
@@ -99,9 +108,9 @@ class PeriodCloses:
             heads = connection.execute(_SQL["lock_heads"]).fetchall()
             assert len(heads) == LANES, heads
             if not connection.execute(_SQL["is_cut"], given).fetchone():
-                later = connection.execute(_SQL["later"], given).fetchone()
-                if later is not None:
-                    raise PeriodClosedBefore(period=period, closed=str(later[0]))
+                covering = connection.execute(_SQL["covering"], given).fetchone()
+                if covering is not None:
+                    raise PeriodClosedBefore(period=period, closed=str(covering[0]))
                 _refuse_unbilled(asked, connection.execute(_SQL["run"], given).fetchone())
                 connection.execute(_SQL["cut"], given)
         found = self.find(period)
@@ -111,10 +120,21 @@ class PeriodCloses:
     def find(self, period: str) -> PeriodClose | None:
         """The month's books; None when they are open. Raises InvalidPeriod."""
         given = {"period": str(period_of(period))}
-        rows = self._open().execute(_SQL["of_period"], given).fetchall()
-        if not rows:
-            return None
-        return _close_of(period, rows)
+        connection, closed_with = self._open(), period
+        if not connection.execute(_SQL["is_cut"], given).fetchone():
+            covering = connection.execute(_SQL["covering"], given).fetchone()
+            if covering is None:
+                return None
+            closed_with = str(covering[0])
+        given["closed_with"] = closed_with
+        return _close_of(
+            period, closed_with, connection.execute(_SQL["of_period"], given).fetchall()
+        )
+
+    def first_closed_with(self, period: Period) -> Period:
+        """The first month that is closed with one: the one after that which was cut off before it."""
+        before = self._open().execute(_SQL["before"], {"period": str(period)}).fetchone()
+        return Period(months_later(period_of(before[0]).first_on, 1, 1) if before else FIRST_ON)
 
     def lanes(self, period: str) -> list[LaneCut]:
         """Where each lane was cut off; none when the month's books are open."""
@@ -154,25 +174,31 @@ class PeriodCloses:
         return self._connection
 
 
-def _close_of(period: str, rows: Sequence[tuple[Any, ...]]) -> PeriodClose:
-    """A month's books from the rows of its lanes."""
-    report, disagreeing = LaneReport(), list[Disagreement]()
-    for *_, kept, _, differing, _ in rows:
+def _close_of(period: str, closed_with: str, rows: Sequence[tuple[Any, ...]]) -> PeriodClose:
+    """A month's books from the rows of the lanes of its close."""
+    report, also_closed, disagreeing = LaneReport(), set[str](), list[Disagreement]()
+    proved, disagreed = list[datetime | None](), list[datetime]()
+    for *_, proved_at, kept, earlier, _, differing, disagreed_at in rows:
+        proved.append(proved_at)
         if kept is not None:
             report += msgspec.convert(kept, LaneReport)
+        also_closed.update(earlier)
         disagreeing += msgspec.convert(differing, list[Disagreement])
-    proved = [proved_at for *_, proved_at, _, _, _, _ in rows]
-    disagreed = [disagreed_at for *_, disagreed_at in rows if disagreed_at is not None]
-    is_closed = all(proved)
+        if disagreed_at is not None:
+            disagreed.append(disagreed_at)
+    done = [proved_at for proved_at in proved if proved_at is not None]
+    is_closed = len(done) == len(proved)
     _, _, actor, cut_at, *_ = rows[0]
     return PeriodClose(
         period=period,
+        closed_with=closed_with,
+        also_closed=tuple(sorted(also_closed)),
         state="closed" if is_closed else "cut_off",
         actor=actor,
         cut_at=cut_at,
-        closed_at=max(proved) if is_closed else None,
+        closed_at=max(done) if is_closed else None,
         positions=tuple(position for _, position, *_ in rows),
-        lanes_proved=sum(proved_at is not None for proved_at in proved),
+        lanes_proved=len(done),
         report=report,
         disagreements=sum(count for *_, count, _, _ in rows),
         disagreeing=tuple(disagreeing),

@@ -8,11 +8,19 @@ SELECT h.lane, h.position FROM ledger.lane_head AS h ORDER BY h.lane FOR UPDATE;
 -- A row when the month was cut off before.
 SELECT c.period FROM ledger.period_close AS c WHERE c.lane = 0 AND c.period = %(period)s;
 
--- name: later
--- A later month that was cut off, the last of them.
+-- name: covering
+-- The first later month that was cut off: with it this one was, if it was not by itself.
 SELECT c.period
 FROM ledger.period_close AS c
 WHERE c.lane = 0 AND c.period > %(period)s
+ORDER BY c.period
+LIMIT 1;
+
+-- name: before
+-- The last month before that was cut off.
+SELECT c.period
+FROM ledger.period_close AS c
+WHERE c.lane = 0 AND c.period < %(period)s
 ORDER BY c.period DESC
 LIMIT 1;
 
@@ -32,13 +40,25 @@ FROM ledger.lane_head AS h
 ORDER BY h.lane;
 
 -- name: of_period
--- A month's lanes in order; what was found to disagree counts until a lane is proved.
-SELECT c.lane, c.position, c.actor, c.cut_at, c.proved_at, c.report,
+-- A month's lanes in order, with the report of it or of an earlier month that was closed with it, and
+-- the earlier months that have one; what was found to disagree counts until a lane is proved.
+SELECT c.lane, c.position, c.actor, c.cut_at, c.proved_at,
+       CASE
+           WHEN c.period = %(period)s THEN c.report - 'earlier'
+           WHEN c.report IS NOT NULL THEN jsonb_build_object(
+               'currencies', COALESCE(c.report -> 'earlier' -> %(period)s::text, '{}')
+           )
+       END,
+       CASE
+           WHEN c.period = %(period)s
+           THEN ARRAY(SELECT jsonb_object_keys(COALESCE(c.report -> 'earlier', '{}')))
+           ELSE '{}'
+       END,
        CASE WHEN c.proved_at IS NULL THEN c.disagreements ELSE 0 END,
        CASE WHEN c.proved_at IS NULL THEN c.disagreeing ELSE '[]' END,
        CASE WHEN c.proved_at IS NULL THEN c.disagreed_at END
 FROM ledger.period_close AS c
-WHERE c.period = %(period)s
+WHERE c.period = %(closed_with)s
 ORDER BY c.lane;
 
 -- name: lanes

@@ -24,11 +24,23 @@ _INVOICED = (
 _SQL = load("projections", "month_proof.sql")
 
 
+Figures = dict[tuple[str, str, str, str], int]
+"""By month, view, currency and name."""
+
+
 class MonthProof:
     """Compares lanes, as auditors see them; used by one thread. To be closed."""
 
-    def __init__(self, url: str, period: Period) -> None:
-        self._period = period
+    def __init__(self, url: str, period: Period, since: Period) -> None:
+        """Of all months from `since` to the period, whose reports are compared with it."""
+        self._period = str(period)
+        self._given = {
+            "since": since.first_on,
+            "first_on": period.first_on,
+            "last_on": period.last_on,
+            "first_key": key_of(since),
+            "last_key": key_of(period),
+        }
         self._connection: Connection = psycopg.connect(
             acting_as(url, AUDITOR, timezone="UTC"), autocommit=True
         )
@@ -41,13 +53,7 @@ class MonthProof:
 
         They must have reached it. An account that they could not read differs by what they lack.
         """
-        given = {
-            "lane": lane,
-            "position": position,
-            "first_on": self._period.first_on,
-            "last_on": self._period.last_on,
-            "key": key_of(self._period),
-        }
+        given = self._given | {"lane": lane, "position": position}
         with self._connection.transaction():
             self._connection.execute(_SQL["scope"])
             posted = [
@@ -57,30 +63,30 @@ class MonthProof:
             ]
             invoiced = self._rows("invoiced", given)
             categories = self._rows("categories", given)
-        found: dict[tuple[str, str, str], int] = {}
-        for view, currency, account, amount in posted:
-            found[view, currency, account] = int(amount)
-        for currency, *counted in invoiced:
+        found: Figures = {}
+        for view, month, currency, account, amount in posted:
+            found[month, view, currency, account] = int(amount)
+        for month, currency, *counted in invoiced:
             for name, value in zip(_INVOICED, counted, strict=True):
-                found["receivables", currency, name] = int(value)
-        for currency, category, amount in categories:
-            found["receivables", currency, f"charges:{category}"] = int(amount)
-        return _compared(lane, _expected(report), found)
+                found[month, "receivables", currency, name] = int(value)
+        for month, currency, category, amount in categories:
+            found[month, "receivables", currency, f"charges:{category}"] = int(amount)
+        return _compared(lane, self._expected(report), found)
 
     def _rows(self, query: str, given: dict[str, object]) -> list[Any]:
         return cast(list[Any], self._connection.execute(_SQL[query], given).fetchall())
 
-
-def _expected(report: LaneReport) -> dict[tuple[str, str, str], int]:
-    """The figures that views must show, by view, currency and name."""
-    expected: dict[tuple[str, str, str], int] = {}
-    for currency, of in report.currencies.items():
-        for account, amount_minor in of.movements.items():
-            expected["journal.entry", currency, account] = amount_minor
-            expected["journal.daily", currency, account] = amount_minor
-        for name, value in _invoiced(of).items():
-            expected["receivables", currency, name] = value
-    return expected
+    def _expected(self, report: LaneReport) -> Figures:
+        """The figures that views must show."""
+        expected: Figures = {}
+        for month, currencies in {**report.earlier, self._period: report.currencies}.items():
+            for currency, of in currencies.items():
+                for account, amount_minor in of.movements.items():
+                    expected[month, "journal.entry", currency, account] = amount_minor
+                    expected[month, "journal.daily", currency, account] = amount_minor
+                for name, value in _invoiced(of).items():
+                    expected[month, "receivables", currency, name] = value
+        return expected
 
 
 def _invoiced(of: CurrencyReport) -> dict[str, int]:
@@ -90,11 +96,7 @@ def _invoiced(of: CurrencyReport) -> dict[str, int]:
     return {"accounts": of.accounts, **found, **categories}
 
 
-def _compared(
-    lane: int,
-    expected: dict[tuple[str, str, str], int],
-    found: dict[tuple[str, str, str], int],
-) -> list[Disagreement]:
+def _compared(lane: int, expected: Figures, found: Figures) -> list[Disagreement]:
     differing = []
     for key in sorted(expected.keys() | found.keys()):
         events, shown = expected.get(key, 0), found.get(key, 0)

@@ -119,15 +119,18 @@ def _close(given: argparse.Namespace, database: Database, screen: Screen) -> Mon
 
 
 def _close_books(given: argparse.Namespace, database: Database, screen: Screen) -> Books:
-    """The month's books are closed, or stay open for a reason."""
+    """The month's books are closed, with a later month's if those were cut off, or stay open for a reason."""
     with closing(database.period_closes()) as closes:
+        period = given.period
         try:
-            closes.cut_off(given.period, actor=ACTOR, today=database.today())
-        except (PeriodNotOver, MonthNotBilled, PeriodClosedBefore) as refusal:
+            closes.cut_off(period, actor=ACTOR, today=database.today())
+        except (PeriodNotOver, MonthNotBilled) as refusal:
             return Books(kept_open=str(refusal))
-    found, _ = prove_books(
-        database, given.period, lambda done, of: screen.progress("books", done, of)
-    )
+        except PeriodClosedBefore as refusal:
+            period = refusal.closed
+        prove_books(database, period, lambda done, of: screen.progress("books", done, of))
+        found = closes.find(given.period)
+    assert found is not None, given.period
     return Books(closed_books(found))
 
 
@@ -139,8 +142,8 @@ def _tell_books(period: str, books: Books, screen: Screen) -> None:
     told = books.closed.disagreeing[:SHOWN_MAX]
     for one in told:
         screen.complain(
-            f"lane {one.lane}: {one.view} {one.currency} {one.figure}: the events come to "
-            f"{_value(one.events)}, found {_value(one.found)}"
+            f"lane {one.lane}: {one.period}: {one.view} {one.currency} {one.figure}: the events come "
+            f"to {_value(one.events)}, found {_value(one.found)}"
         )
     if more := books.closed.disagreements - len(told):
         screen.complain(f"and {more} more")
@@ -152,7 +155,10 @@ def _tell_books(period: str, books: Books, screen: Screen) -> None:
             f"{period}: {of.currency}: {of.invoices} invoices of {of.accounts} accounts, "
             f"{of.lines} lines, {of.total.amount} in all"
         )
-    screen.say(f"{period}: the books are closed")
+    if also := books.closed.also_closed:
+        screen.say(f"{period}: closed with it, each with its report: {', '.join(also)}")
+    with_it = "" if books.closed.closed_with == period else f", with {books.closed.closed_with}"
+    screen.say(f"{period}: the books are closed{with_it}")
 
 
 def _value(of: Money | int) -> str:

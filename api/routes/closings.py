@@ -65,7 +65,8 @@ def closing_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
             path=PATH,
             name="get_closed_books",
             says="Whether a month's books are closed, and the report they were closed with",
-            details="While they are cut off and not closed, what was found to disagree when they were "
+            details="A month that was still open when a later one was closed is closed with that one, and "
+            "has a report of its own. While they are cut off and not closed, what was found to disagree when they were "
             "last looked at is given too.",
             tag="month ends",
             permission=READ_BOOKS,

@@ -1,7 +1,6 @@
 """Closing a month's books: cut off beside writers, proved three ways, closed once, and not before."""
 
 import threading
-from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date
@@ -9,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import psycopg
 import pytest
 
 from api.closing_books import prove_books
@@ -18,15 +15,25 @@ from api.embedded import EmbeddedServer
 from api.wiring import Database
 from ledger import commands as c
 from ledger.errors import MonthNotBilled, PeriodClosedBefore, PeriodNotOver
-from ledger.period_close import DISAGREEMENTS_KEPT_MAX
 from ledger.store.outcomes import Accepted
 from tests.api.books import TOKENS, fill
+from tests.api.closings import (
+    DAILY,
+    ENTRY,
+    JULY,
+    LINES,
+    TOTAL,
+    bill,
+    change,
+    cut_off,
+    one,
+    refused,
+)
 from tests.api.conftest import regions_file
-from tests.api.serving import Answer, Ran, environment_of, eventually, run, serving
+from tests.api.serving import Ran, environment_of, eventually, run, serving
 from tests.api.test_close_month import US, book, fresh_database, post
 from tests.closing.books import charge, credit, opening
 
-JULY = date(2020, 7, 10)
 OUT_OF_PLACE = (
     "SELECT count(*) FROM journal.entry AS e JOIN ledger.period_close AS c"
     " ON c.lane = e.lane AND c.period = '2020-07'"
@@ -47,31 +54,6 @@ def database(server: EmbeddedServer) -> Database:
 def do(database: Database, tmp_path: Path) -> Callable[..., Ran]:
     """Runs a command on that database."""
     return partial(run, environment_of(regions_file(tmp_path, database)))
-
-
-def one(database: Database, query: str) -> Any:
-    assert database.owner_url is not None
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:
-        row = owner.execute(query.encode()).fetchone()
-    return row and row[0]
-
-
-def change(database: Database, statement: str) -> None:
-    assert database.owner_url is not None
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:
-        assert owner.execute(statement.encode()).rowcount == 1, statement
-
-
-def bill(database: Database, period: str = "2020-07") -> None:
-    """The month end is done, and nothing more."""
-    with closing(database.month_ends()) as month_ends, closing(database.ledger()) as ledger:
-        month_ends.ask(period, None, actor="t", today=database.today())
-        month_ends.work(ledger)
-
-
-def cut_off(database: Database, period: str = "2020-07") -> None:
-    with closing(database.period_closes()) as closes:
-        closes.cut_off(period, actor="t", today=database.today())
 
 
 def test_a_month_is_billed_and_its_books_closed(database: Database, do: Callable[..., Ran]) -> None:
@@ -210,18 +192,6 @@ def test_a_cut_beside_writers_has_every_event_on_one_side(database: Database) ->
         )
 
 
-OF_A_SUM = (
-    "WHERE ctid = (SELECT ctid FROM journal.daily WHERE account = '{}' ORDER BY lane LIMIT 1)"
-)
-RECEIVABLE = OF_A_SUM.format("accounts_receivable")
-DAILY = f"UPDATE journal.daily SET debit_minor = debit_minor + {{}} {RECEIVABLE}"
-TOTAL = (
-    "UPDATE receivables.invoice SET total_minor = total_minor + {} WHERE number = 'A-1-2020-07-1'"
-)
-LINES = (
-    "UPDATE receivables.invoice SET lines_count = lines_count + {} WHERE number = 'A-1-2020-07-1'"
-)
-ENTRY = "UPDATE journal.entry SET amount_minor = amount_minor + {} WHERE document = 'invoice:A-1-2020-07-1'"
 SPOILT = (
     (DAILY, "journal.daily", "accounts_receivable"),
     (ENTRY, "journal.entry", "accounts_receivable"),
@@ -297,50 +267,6 @@ def test_a_service_closes_the_books(database: Database, tmp_path: Path) -> None:
         eventually(is_closed)
         again = service.send("POST", path, TOKENS["us"])
         assert (202, "closed") == (again.status, again.json["state"])
-
-
-def test_a_service_says_what_disagrees(database: Database, tmp_path: Path) -> None:
-    """Whoever reads the books sees why they are not closed: lane, view, figure and what each side says;
-    so many of a lane, all counted; a currency that a damaged view makes up keeps nothing from being
-    told."""
-    fill(database)
-    kinds = range(1, 2 * DISAGREEMENTS_KEPT_MAX)
-    post(
-        database, "many", ("B-1", charge("c", JULY, 7)),
-        *(("A-1", msgspec.structs.replace(charge(f"m{n}", JULY, n), category=f"k{n}")) for n in kinds),
-    )  # fmt: skip  # arguments by what they are for
-    bill(database)
-    database.catch_up(30)
-    spoil = "UPDATE receivables.invoice SET categories = '[]' WHERE number = 'A-1-2020-07-1'"
-    change(database, spoil)
-    change(database, "UPDATE receivables.account SET currency = 'ZZQ' WHERE account_number = 'B-1'")
-    cut_off(database)
-    with serving(environment_of(regions_file(tmp_path, database)), tmp_path) as service:
-
-        def shown() -> Any:
-            return service.ask("/v1/month-ends/2020-07/closing", TOKENS["us"]).json
-
-        eventually(lambda: shown()["lanes_proved"] == 62)
-        books = shown()
-    assert "cut_off" == books["state"]
-    assert books["disagreed_at"] is not None
-    lanes = Counter(told.pop("lane") for told in books["disagreeing"])
-    told = [[d[name] for name in ("view", "currency", "figure", "events", "found")]
-            for d in books["disagreeing"]]  # fmt: skip  # one after the other
-    usd, zzq = (("receivables", currency) for currency in ("USD", "ZZQ"))
-    assert [*usd, "charges:k1", *(
-        {"amount": amount, "currency": "USD"} for amount in ("0.01", "0.00")
-    )] in told  # fmt: skip  # field by field
-    assert [*usd, "invoices", 1, 0] in told
-    assert [*zzq, "invoices", 0, 1] in told
-    assert [*zzq, "total_minor", 0, 100_07] in told
-    assert DISAGREEMENTS_KEPT_MAX == max(lanes.values())
-    categories = len(kinds) + 1  # and what was unbilled before
-    assert len(told) + categories - DISAGREEMENTS_KEPT_MAX == books["disagreements"]
-
-
-def refused(answer: Answer) -> tuple[int, str]:
-    return answer.status, answer.code
 
 
 def test_huge_amounts_are_reported_whole(database: Database, do: Callable[..., Ran]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from ledger import closing_report, postings
@@ -66,10 +67,11 @@ def folded(
     period: str,
     posting_period: closing_report.PostingPeriod = month,
     currency_of: Callable[[UUID], str] = nobody,
+    since: str | None = None,
 ) -> LaneReport:
     return fold_lane(
         events, lane=3, period=period_of(period), posting_period=posting_period,
-        currency_of=currency_of,
+        currency_of=currency_of, since=period_of(since) if since else None,
     )  # fmt: skip  # arguments by what they are for
 
 
@@ -255,10 +257,27 @@ def test_any_history_adds_up() -> None:
         assert every.movements == together.movements
         cut = dice.randint(0, len(events))
         parts = [
-            folded(part, "2020-02", currency_of=lambda _, is_in=currency: is_in)
+            folded(part, "2020-02", currency_of=lambda _, is_in=currency: is_in, since="2019-12")
             for part in (events[:cut], events[cut:])
         ]
-        assert folded(events, "2020-02") == parts[0] + parts[1]
+        whole = folded(events, "2020-02", since="2019-12")
+        assert settled(whole) == settled(parts[0] + parts[1])
+        for earlier in ("2019-12", "2020-01"):
+            alone = folded(events, earlier).currencies
+            assert whole.earlier.get(earlier, {}) == {
+                code: of for code, of in alone.items() if of != CurrencyReport()
+            }
+
+
+def settled(report: LaneReport) -> LaneReport:
+    """The report without earlier months of which stretches took back what others held."""
+    empty = CurrencyReport()
+    earlier = {
+        month: left
+        for month, held in report.earlier.items()
+        if (left := {currency: of for currency, of in held.items() if of != empty})
+    }
+    return msgspec.structs.replace(report, earlier=earlier)
 
 
 def test_an_event_that_does_not_balance_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
