@@ -134,7 +134,8 @@ def ask_for(stretch: Stretch, *, dry_run: bool = False) -> tuple[Tally, list[Ask
                 key=key,
                 command=command,
                 actor=claim.actor,
-                today=asked.asked_on,
+                # It may be issued later than it was asked for: when an invoice was cancelled since.
+                today=max(asked.asked_on, command.issued_on or asked.asked_on),
                 currency=state.currency,
                 dry_run=dry_run,
             )

@@ -11,7 +11,7 @@ from ledger.calendar import BillingCycle, DayOfMonth, EndOfMonth, Net, Terms
 from ledger.closing import RefusedAccount
 from ledger.money import AMOUNT_MINOR_MAX
 from ledger.parts import SettingsChange, Tax
-from tests.closing.books import OPENED_ON, Closing, charge, credit, opening
+from tests.closing.books import ACTOR, OPENED_ON, Closing, charge, credit, opening
 
 CYCLES: tuple[BillingCycle, ...] = ("month_end", 1, 15, 28, 29, 30, 31)
 CURRENCIES = ("USD", "JPY", "KWD")
@@ -274,6 +274,29 @@ def test_lines_freed_by_a_cancellation_are_issued_when_they_can_be(closing: Clos
         closing.invoices("A")[-1].period_end,
         closing.invoices("A")[-1].effective_on,
     )
+
+
+def test_an_invoice_cancelled_after_the_month_end_was_asked_for(closing: Closing) -> None:
+    """Asked for yesterday and worked on today: lines that a cancellation freed today are billed all the
+    same, on the day of the cancellation, and falls due from it; who was due yesterday is as before, and
+    asking again today finds nothing left."""
+    yesterday, today = date(2020, 8, 4), AUGUST_5
+    closing.send("A", opening(), charge("c", MID_JULY, 100), today=yesterday)
+    closing.send("A", c.IssueInvoice(number="I", period_end=MID_JULY), today=yesterday)
+    closing.send("B", opening(), charge("c", MID_JULY, 70), today=yesterday)
+    closing.month_ends.ask("2020-07", None, actor=ACTOR, today=yesterday)
+    closing.send("A", c.CancelInvoice(number="I", reason="wrong"), today=today)
+    closing.month_ends.work(closing.ledger)
+    run = closing.month_ends.status("2020-07")
+    assert run is not None
+    assert ("finished", yesterday, 2, 0) == (run.state, run.asked_on, run.issued, run.refused)
+    [_, again], [other] = closing.invoices("A"), closing.invoices("B")
+    assert (JULY_31, today, today + timedelta(days=30), 100) == (
+        again.period_end, again.effective_on, again.due_on, again.total_minor,
+    )  # fmt: skip  # field by field
+    assert JULY_31 == other.effective_on
+    later = closing.close("2020-07", today=today)
+    assert (0, 2, 0) == (later.issued, later.replayed, later.refused)
 
 
 def test_a_refused_account_is_told_in_its_money(closing: Closing) -> None:
