@@ -53,6 +53,7 @@ class Reading:
 
     `day` bounds what counts, `effective_on` is the day that figures are for. `position` None reads
     the live state, which is that of `stands_at`. `given` are the parameters of query and path.
+    `principal` is the id of the login or token that asks.
     """
 
     def __init__(
@@ -68,9 +69,11 @@ class Reading:
         assert entered.currency is not None
         assert entered.version is not None
         assert entered.settings_version is not None
+        assert entered.principal_id is not None
         self.transaction = transaction
         self.at = at
         self.region = region
+        self.principal = entered.principal_id
         self.currency = entered.currency
         self.version = entered.version
         self.settings_version = entered.settings_version

@@ -8,9 +8,11 @@ import asyncio
 import os
 import queue
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+from uuid import UUID
 
 from api import logs
 from ledger.processes import Parent, Worker, WorkerFailed, end
@@ -18,6 +20,10 @@ from ledger.processes import Parent, Worker, WorkerFailed, end
 TYPESETTERS = 2
 WAITING_MAX = 32
 """Documents that may wait for a process; about a second's worth."""
+OF_ONE_MAX = 8
+"""Documents that one who asks may have waiting or under way: enough to keep every process busy."""
+LARGE_OF_ONE_MAX = 2
+"""Of these large ones, which all wait for one another: some seconds' worth."""
 LARGE_BYTES = 250_000
 """Content of about 1,000 lines: documents above this are made one at a time."""
 KEPT_BYTES_MAX = 300 * 2**20
@@ -32,7 +38,7 @@ ATTEMPTS_MAX = 2
 
 
 class TypesettersBusy(Exception):
-    """More documents wait than are let wait; ask again in a moment."""
+    """More documents wait than are let wait, of all or of one who asks; ask again in a moment."""
 
 
 class TookTooMuch(Exception):
@@ -62,23 +68,34 @@ class Typesetters:
         self._threads = ThreadPoolExecutor(TYPESETTERS, thread_name_prefix="typesetter")
         self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
         self._one_large = asyncio.Lock()
-        self._inside = 0
+        self._inside = Counter[tuple[UUID, bool]]()
 
-    async def pdf(self, content: bytes) -> bytes:
-        """The document with this content, a Document as JSON.
+    async def pdf(self, content: bytes, principal: UUID) -> bytes:
+        """The document with this content, a Document as JSON, for somebody who asks.
 
-        Raises TypesettersBusy at once when too many wait; TookTooMuch and NotTypeset.
+        Raises TypesettersBusy at once when too many wait, or too many of theirs; TookTooMuch and
+        NotTypeset.
         """
-        if self._inside >= TYPESETTERS + WAITING_MAX:
-            raise TypesettersBusy
-        self._inside += 1
+        is_large = len(content) > LARGE_BYTES
+        self._refuse_if_busy(principal, is_large=is_large)
+        self._inside[principal, is_large] += 1
         try:
-            if len(content) <= LARGE_BYTES:
+            if not is_large:
                 return await self._made(content)
             async with self._one_large:
                 return await self._made(content)
         finally:
-            self._inside -= 1
+            self._inside[principal, is_large] -= 1
+            self._inside += Counter()  # who has nothing here is not kept
+
+    def _refuse_if_busy(self, principal: UUID, *, is_large: bool) -> None:
+        large = self._inside[principal, True]
+        if self._inside.total() >= TYPESETTERS + WAITING_MAX:
+            raise TypesettersBusy("too many documents at once")
+        if large + self._inside[principal, False] >= OF_ONE_MAX:
+            raise TypesettersBusy(f"you have {OF_ONE_MAX} documents under way already")
+        if is_large and large >= LARGE_OF_ONE_MAX:
+            raise TypesettersBusy(f"you have {large} large documents under way already")
 
     def close(self) -> None:
         """No process is left; what is being made is made first."""

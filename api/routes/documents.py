@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from typing import Annotated, NamedTuple
+from uuid import UUID
 
 import msgspec
 from starlette.requests import Request
@@ -41,11 +42,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Gathered(NamedTuple):
-    """What a document says, as JSON, what its file is called, and how fresh it is."""
+    """What a document says, as JSON, what its file is called, how fresh it is, and who asks."""
 
     content: bytes
     file: str
     read_at: str
+    principal: UUID
 
     @property
     def tag(self) -> str:
@@ -126,7 +128,8 @@ class _DocumentRead:
     async def __call__(self, request: Request) -> Response:
         async def gathered(reading: Reading, key: bytes) -> _Gathered:
             document = await self._gather(reading, key)
-            return _Gathered(_encoded(document), _file_of(document), reading.read_at)
+            content = _encoded(document)
+            return _Gathered(content, _file_of(document), reading.read_at, reading.principal)
 
         found = await self._reader.read(request, gathered)
         headers = {
@@ -137,12 +140,10 @@ class _DocumentRead:
         if matches(request.headers.get("if-none-match"), found.tag):
             return Response(status_code=304, headers=headers)
         try:
-            pdf = await self._typesetters.pdf(found.content)
-        except TypesettersBusy:
+            pdf = await self._typesetters.pdf(found.content, found.principal)
+        except TypesettersBusy as busy:
             wait = {"Retry-After": str(BUSY_RETRY_S)}
-            raise Problem(
-                "overloaded", "too many documents at once: try again", headers=wait
-            ) from None
+            raise Problem("overloaded", f"{busy}: try again", headers=wait) from None
         except TookTooMuch as fault:
             raise TooSlow from fault
         headers["Content-Disposition"] = f'inline; filename="{found.file}"'
