@@ -2,7 +2,7 @@
 
 import re
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
@@ -13,6 +13,7 @@ from ledger.money import decimal_text
 MINUS = "\u2212"
 """Not the hyphen, at which a line may break."""
 _WORLD = "001"
+_DAYS_KEPT = 400
 _NOWHERE = "ZZ"
 _LETTER = frozenset(
     {"BZ", "CA", "CL", "CO", "CR", "DO", "GT", "MX", "NI", "PA", "PH", "PR", "SV", "US", "VE"}
@@ -33,11 +34,13 @@ class Formats:
         self._first, self._further = numbers.decimal_formats[None].grouping
         pattern = numbers.currency_formats["standard"].pattern
         self._is_currency_first = pattern.lstrip("\u200e\u200f").startswith("¤")
-        self._days = _locale(f"{language}_{territory}", f"{language}_{_WORLD}", language)
+        locale = _locale(f"{language}_{territory}", f"{language}_{_WORLD}", language)
+        # A document's lines are of few days, and Babel takes as long for one as a line does otherwise.
+        self._day = lru_cache(_DAYS_KEPT)(lambda on: str(format_date(on, "medium", locale)))
 
     def day(self, on: date) -> str:
         """A day, such as Jul 31, 2020."""
-        return str(format_date(on, "medium", self._days))
+        return self._day(on)
 
     def days(self, period: tuple[date, date]) -> str:
         """From a day to a day."""

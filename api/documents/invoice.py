@@ -3,11 +3,22 @@
 import re
 
 from api.documents.content import Invoice, Line
-from api.documents.wording import View, Words, column_pt, fit, fit_id
+from api.documents.room import (
+    TEXT_PT,
+    View,
+    column_pt,
+    listing,
+    pairs,
+    room_pt,
+    share_pt,
+    sums,
+)
+from api.documents.wording import Words, fit, fit_id
 from ledger.calendar import due_date
 
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 _CATEGORY_PT = 74.0
+_RATE_PT_MAX = 60.0
 _FACTORS_CHARS_MAX = 26
 """Longer quantities and prices stand below the description: amounts need the room beside it."""
 
@@ -21,7 +32,7 @@ def invoice_view(invoice: Invoice) -> View:
     return {
         **words.frame(invoice.biller, invoice.customer, title, invoice.issued_on),
         "kind": words.say(invoice.kind),
-        "details": _details(invoice, words),
+        "details": pairs(_details(invoice, words), share_pt(words.formats.paper, 1.25 / 2.25)),
         "due": {
             "label": words.say("amount_due"),
             "amount": words.money(due_minor),
@@ -29,14 +40,9 @@ def invoice_view(invoice: Invoice) -> View:
         },
         "lines": _lines(invoice, words) if invoice.is_listed else None,
         "note": _note(invoice, words),
-        "categories": {
-            "head": [words.say("by_category"), words.say("amount")],
-            "rows": [
-                (fit(one.category), words.amount(one.amount_minor)) for one in invoice.categories
-            ],
-        },
-        "taxes": _taxes(invoice, words),
-        "totals": _totals(invoice, words),
+        "categories": _categories(invoice, words) if invoice.categories else None,
+        "taxes": _taxes(invoice, words) if invoice.taxes else None,
+        "totals": sums(_totals(invoice, words), share_pt(words.formats.paper, 1 / 2.25)),
         "slip": words.slip(invoice.customer, due_minor, invoice.number, due_on),
     }
 
@@ -77,15 +83,22 @@ def _lines(invoice: Invoice, words: Words) -> View:
     columns += ["quantity", "unit_price"] if is_beside else []
     columns += ["amount", *(["tax"] if has_tax else [])]
     head = [words.say(name) for name in columns]
-    rows = [_row(line, words, is_beside=is_beside, has_tax=has_tax) for line in lines]
-    dates = column_pt(head[0], (row[0] for row in rows))
-    numbers = [column_pt(head[n], (row[n + 1] for row in rows)) for n in range(3, len(columns))]
-    return {
-        "head": head,
-        "widths": [dates, None, _CATEGORY_PT, *numbers],
-        "left": 3,
-        "rows": rows,
-    }
+    notes: dict[int, str] = {}
+    rows = []
+    for n, line in enumerate(lines, start=1):
+        cells, note = _row(line, words, is_beside=is_beside, has_tax=has_tax)
+        rows.append(cells)
+        if note:
+            notes[n] = note
+    widths = [column_pt(column) for column in zip(head, *rows, strict=True)]
+    return listing(
+        head,
+        rows,
+        [widths[0], None, _CATEGORY_PT, *widths[3:]],
+        left=3,
+        room=room_pt(words.formats.paper),
+        notes=notes,
+    )
 
 
 def _factors_chars(lines: list[Line]) -> int:
@@ -96,7 +109,8 @@ def _factors_chars(lines: list[Line]) -> int:
     )
 
 
-def _row(line: Line, words: Words, *, is_beside: bool, has_tax: bool) -> list[str]:
+def _row(line: Line, words: Words, *, is_beside: bool, has_tax: bool) -> tuple[list[str], str]:
+    """The cells of a line, and what is noted below its description."""
     formats, notes = words.formats, []
     factors = [formats.number(one) if one else "" for one in (line.quantity, line.unit_price)]
     if not is_beside and any(factors):
@@ -109,15 +123,23 @@ def _row(line: Line, words: Words, *, is_beside: bool, has_tax: bool) -> list[st
             words.say("credit_for", reason=description) if description else words.say("credit")
         )
     tax_minor = sum(tax.amount_minor for tax in line.taxes)
-    return [
+    cells = [
         formats.day(line.effective_on),
         fit(description),
-        "; ".join(notes),
         fit(line.category or ""),
         *(factors if is_beside else []),
         words.amount(line.amount_minor),
         *([words.amount(tax_minor)] if has_tax else []),
     ]
+    return cells, "; ".join(notes)
+
+
+def _categories(invoice: Invoice, words: Words) -> View:
+    head = [words.say("by_category"), words.say("amount")]
+    rows = [(fit(one.category), words.amount(one.amount_minor)) for one in invoice.categories]
+    width = column_pt((head[1], *(amount for _, amount in rows)), TEXT_PT)
+    room = share_pt(words.formats.paper, 1.25 / 2.25)
+    return listing(head, rows, [None, width], left=1, room=room, size=TEXT_PT)
 
 
 def _taxes(invoice: Invoice, words: Words) -> View:
@@ -130,8 +152,11 @@ def _taxes(invoice: Invoice, words: Words) -> View:
         )
         for tax in invoice.taxes
     ]
-    names = ("tax_name", "tax_rate", "tax_base", "amount")
-    return {"head": [words.say(name) for name in names], "rows": rows}
+    head = [words.say(name) for name in ("tax_name", "tax_rate", "tax_base", "amount")]
+    widths = [column_pt(column, TEXT_PT) for column in zip(head, *rows, strict=True)]
+    widths[1] = min(widths[1], _RATE_PT_MAX)
+    room = share_pt(words.formats.paper, 1.25 / 2.25)
+    return listing(head, rows, [None, *widths[1:]], left=1, room=room, size=TEXT_PT)
 
 
 def _rate(rate: str, words: Words) -> str:

@@ -1,7 +1,8 @@
 """A statement of account as its template takes it: lines with the balance after each, and aging."""
 
 from api.documents.content import Statement, StatementLine
-from api.documents.wording import View, Words, column_pt, fit, fit_id
+from api.documents.room import View, column_pt, listing, pairs, room_pt, share_pt, sums
+from api.documents.wording import Words, fit, fit_id
 
 _HEAD = ("date", "description", "reference", "detail", "amount", "balance")
 _REFERENCE_PT_MAX = 120.0
@@ -17,7 +18,7 @@ def statement_view(statement: Statement) -> View:
     return {
         **words.frame(statement.biller, statement.customer, kind, statement.last_on),
         "kind": kind,
-        "details": _details(statement, words),
+        "details": pairs(_details(statement, words), share_pt(words.formats.paper, 1.25 / 2.25)),
         "due": {
             "label": words.say("closing_balance"),
             "amount": words.money(statement.closing_minor),
@@ -47,27 +48,23 @@ def _details(statement: Statement, words: Words) -> list[tuple[str, str]]:
 def _lines(statement: Statement, words: Words) -> View:
     """The lines, between the balance before and the balance after them."""
     head = [words.say(name) for name in _HEAD]
-    rows = [_row(line, words) for line in statement.lines]
     opening, closing = (
-        (words.formats.day(on), words.say(label), words.amount(balance_minor))
+        (words.formats.day(on), words.say(label), "", "", "", words.amount(balance_minor))
         for on, label, balance_minor in (
             (statement.first_on, "opening_balance", statement.opening_minor),
             (statement.last_on, "closing_balance", statement.closing_minor),
         )
     )
-    dates = column_pt(head[0], (row[0] for row in rows))
-    kinds = column_pt(head[1], (row[1] for row in rows))
-    references = column_pt(head[2], (row[2] for row in rows))
-    amounts = column_pt(head[4], (row[4] for row in rows))
-    balances = column_pt(head[5], [opening[2], closing[2], *(row[5] for row in rows)])
-    return {
-        "head": head,
-        "widths": [dates, kinds, min(references, _REFERENCE_PT_MAX), None, amounts, balances],
-        "left": 4,
-        "opening": opening,
-        "rows": rows,
-        "closing": closing,
-    }
+    rows = [opening, *(_row(line, words) for line in statement.lines), closing]
+    widths = [column_pt(column) for column in zip(head, *rows, strict=True)]
+    return listing(
+        head,
+        rows,
+        [*widths[:2], min(widths[2], _REFERENCE_PT_MAX), None, *widths[4:]],
+        left=4,
+        room=room_pt(words.formats.paper),
+        bold=(1, len(rows)),
+    )
 
 
 def _row(line: StatementLine, words: Words) -> tuple[str, ...]:
@@ -103,12 +100,12 @@ def _aging(statement: Statement, words: Words) -> View:
         further.append((words.say("closing_balance"), words.money(statement.closing_minor), True))
     if statement.disputed_minor:
         further.append((words.say("disputed"), words.amount(statement.disputed_minor), False))
+    head = [*(words.say(bucket.name) for bucket in statement.aging), words.say("open")]
+    amounts = [bucket.amount_minor for bucket in statement.aging]
+    row = [words.amount(minor) for minor in (*amounts, open_minor)]
+    paper = words.formats.paper
     return {
         "label": words.say("aging", day=words.formats.day(statement.last_on)),
-        "head": [*(words.say(bucket.name) for bucket in statement.aging), words.say("open")],
-        "amounts": [
-            *(words.amount(bucket.amount_minor) for bucket in statement.aging),
-            words.amount(open_minor),
-        ],
-        "further": further,
+        "amounts": listing(head, [row], [None] * len(head), left=0, room=room_pt(paper)),
+        "further": sums(further, share_pt(paper, 1 / 2)) if further else None,
     }

@@ -45,10 +45,7 @@ class Typesetter:
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
                 made = self._compiler.compile(
-                    _HERE / template,
-                    format="pdf",
-                    sys_inputs={"view": view, "break": BREAK},
-                    pdf_standards=STANDARDS,
+                    _source(template, view), format="pdf", pdf_standards=STANDARDS
                 )
                 assert isinstance(made, bytes)  # of pages a list, which a PDF is not
                 return made
@@ -58,6 +55,16 @@ class Typesetter:
                     raise
                 view = _named(view, missing)
         raise AssertionError("unreachable")
+
+
+def _source(template: str, view: str) -> bytes:
+    """The document's source: what the template makes of the view, a string that nothing in it ends.
+
+    Not by `inputs`, which are part of the typesetter's library: it would be made anew for each document,
+    and with it all that was kept of the templates.
+    """
+    text = view.replace("\\", "\\\\").replace('"', '\\"')
+    return f'#import "/{template}": made\n#made("{text}")\n'.encode()
 
 
 def _view(document: Document) -> tuple[str, dict[str, Any]]:

@@ -2,18 +2,14 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from datetime import date
 from itertools import pairwise
-from typing import Any
 
 from api.documents.content import Biller, Customer
 from api.documents.formats import Formats, formats_of
 from api.documents.labels import labels, language_of
+from api.documents.room import View, pairs, share_pt
 from ledger.calendar import DayOfMonth, EndOfMonth, Net, Terms
-
-View = dict[str, Any]
-"""What a template is given: texts, and lists of them."""
 
 _WORD_WIDTH_MAX = 22
 _ID_WIDTH_MAX = 44
@@ -21,10 +17,6 @@ _ID_WIDTH_MAX = 44
 anywhere."""
 _PIECE_WIDTH = 6
 """Of what stays together in such a word."""
-_LETTER_PT = 4.4
-_HEAD_LETTER_PT = 5.3
-_BETWEEN_PT = 9.0
-"""What a letter or digit takes of a table's column, on the safe side, and what stands free beside it."""
 BREAK = "\u200b"
 """Where a word may be broken. Templates put a break of no width there, so that it is not copied."""
 # Line breaks and the like become spaces; what has no shape, or turns the text after it round, is named.
@@ -112,18 +104,9 @@ class Words:
             "title": self.say("slip"),
             "cut": self.say("cut"),
             "pay_to": self.say("pay_to"),
-            "rows": rows,
+            "details": pairs(rows, share_pt(self.formats.paper, 1 / 2)),
             "enclosed": self.say("amount_enclosed"),
         }
-
-
-def column_pt(head: str, cells: Iterable[str]) -> float:
-    """How wide a column must be for its head and the longest of its cells, which do not break.
-
-    Worked out here, since the typesetter needs as long again to find out by trying.
-    """
-    longest = max(map(len, cells), default=0)
-    return max(longest * _LETTER_PT, len(head) * _HEAD_LETTER_PT) + _BETWEEN_PT
 
 
 def fit(text: str) -> str:

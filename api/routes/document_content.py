@@ -19,7 +19,7 @@ from ledger.calendar import Terms, month_end
 from ledger.store.sql import load
 
 LINES_MAX = 5_000
-"""Most lines that a document lists: about 3 s of work and 800 MB of memory."""
+"""Most lines that a document lists: one or two seconds of work and 500 MB of memory."""
 QUICK_LINES = 500
 TAXES_MAX = 50
 """Most taxes that are told apart by rate: a rate is whatever text a charge came with."""

@@ -202,6 +202,7 @@ HOSTILE = (
     "$ x^2 $ *bold* _it_ <label> @ref // c /* d */ [x] {y} `raw` ~ \\ \\n \\u{41} -- --- ...",
     "\"double\" 'single' “curly” <b>&amp;</b>",
     "-1 + {view.named} = sum",
+    'ends \\" \\\\" \\\\\\") #panic("x") ")\\',
     "Ελληνικά Кириллица Łódź Ñandú",
     "שלום",
 )
@@ -246,6 +247,10 @@ def test_a_long_word_is_broken_and_copied_whole(typesetter: Typesetter, word: st
         ("\u202eevil\u202c", "[U+202E]evil[U+202C]"),
         ("\ue000\U0010ffff\ufffe", "[U+E000][U+10FFFF][U+FFFE]"),
         ("😀", "[U+1F600]"),
+        (
+            'error: PDF/A: the text `"ü"` could not 株',
+            'error: PDF/A: the text `"ü"` could not [U+682A]',
+        ),
         ("\ufffe\u0339", "[U+FFFE]"),
         ("\x18\u0b82\u1644\U0010f417", "[U+0018][U+0B82][U+1644][U+10F417]"),
         ("\u7649\U000f3840\u1be8\x10", "[U+7649][U+F3840][U+1BE8][U+0010]"),
