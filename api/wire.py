@@ -209,7 +209,7 @@ _BODIES: tuple[tuple[Callable[..., c.AnyCommand], str, tuple[Field, ...]], ...] 
         "issue_invoice",
         (
             Field("period_end", v.day),
-            Field("number", v.identifier),
+            Field("number", v.given_number),
             Field("issued_on", v.day),
             Field("due_on", v.day),
         ),

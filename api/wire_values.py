@@ -11,7 +11,7 @@ from api.problems import FieldError
 from ledger.calendar import DayOfMonth, EndOfMonth, Net, Terms
 from ledger.dunning import KEY_PREFIX as DUNNING
 from ledger.errors import AmountOverflow, InvalidAmount, UnknownCurrency
-from ledger.ids import ID, ID_SAYS, INVOICE_ID, INVOICE_ID_SAYS
+from ledger.ids import GIVEN_NUMBER, GIVEN_NUMBER_SAYS, ID, ID_SAYS, INVOICE_ID, INVOICE_ID_SAYS
 from ledger.money import exponent, minor_units
 from ledger.month_end import KEY_PREFIX as MONTH_END
 from ledger.parts import Tax
@@ -210,6 +210,7 @@ def matching(pattern: re.Pattern[str], code: str, what: str) -> Reader:
 
 identifier = matching(ID, "invalid_id", ID_SAYS)
 invoice = matching(INVOICE_ID, "invalid_id", INVOICE_ID_SAYS)
+given_number = matching(GIVEN_NUMBER, "invalid_id", GIVEN_NUMBER_SAYS)
 key = matching(KEY, "invalid_key", KEY_SAYS)
 decimal = matching(_DECIMAL, "invalid_decimal", "an ASCII decimal with up to 12 decimals")
 language = matching(_LANGUAGE, "invalid_language", "a language tag such as en or pt-BR")

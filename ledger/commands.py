@@ -11,12 +11,13 @@ from typing import Annotated, Literal
 import msgspec
 
 from ledger.calendar import BillingCycle, Terms
-from ledger.ids import ID, INVOICE_ID
+from ledger.ids import GIVEN_NUMBER, ID, INVOICE_ID
 from ledger.parts import AppliesTo, Method, Outcome, Pay, Settings, SettingsChange, Tax
 
 Id = Annotated[str, msgspec.Meta(pattern=rf"^{ID.pattern}$(?!\n)")]
 InvoiceId = Annotated[str, msgspec.Meta(pattern=rf"^{INVOICE_ID.pattern}$(?!\n)")]
 """An invoice or debit item."""
+GivenNumber = Annotated[str, msgspec.Meta(pattern=rf"^{GIVEN_NUMBER.pattern}$(?!\n)")]
 Text = Annotated[str, msgspec.Meta(max_length=500)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 CompanyName = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -211,7 +212,7 @@ class IssueInvoice(Command, frozen=True, kw_only=True):
     the next one."""
 
     period_end: date | None = None
-    number: Id | None = None
+    number: GivenNumber | None = None
     issued_on: date | None = None
     due_on: date | None = None
 

@@ -19,3 +19,7 @@ ID = re.compile(pattern(ID_CHARS_MAX), re.ASCII)
 ID_SAYS = f"1 to {ID_CHARS_MAX} of A-Z a-z 0-9 . _ : -, but neither . nor .."
 INVOICE_ID = re.compile(pattern(INVOICE_ID_CHARS_MAX), re.ASCII)
 INVOICE_ID_SAYS = f"1 to {INVOICE_ID_CHARS_MAX} of A-Z a-z 0-9 . _ : -, but neither . nor .."
+GIVEN_NUMBER = re.compile(rf"(?!.*\.pdf$){pattern(ID_CHARS_MAX)}", re.ASCII)
+"""A number that an invoice can be given: where one that ends in .pdf would be read, there is the
+document of the invoice without that ending. Generated numbers end in digits."""
+GIVEN_NUMBER_SAYS = f"{ID_SAYS}, and without .pdf at the end"

@@ -8,7 +8,7 @@ from datetime import date
 import msgspec
 
 from ledger.errors import AmountOverflow, InvalidAmount
-from ledger.ids import ID, ID_SAYS
+from ledger.ids import GIVEN_NUMBER, GIVEN_NUMBER_SAYS, ID, ID_SAYS
 from ledger.importing import Finding
 from ledger.money import minor_units
 
@@ -62,7 +62,8 @@ def read(
 ) -> ReceivablesLine | list[Finding]:
     """What a line says, from its cells by column, or all that is wrong with it."""
     reader = _Reader(line, row)
-    account, number = reader.identifier("customerID"), reader.identifier("invoiceNumber")
+    account = reader.fitting("customerID", ID, ID_SAYS)
+    number = reader.fitting("invoiceNumber", GIVEN_NUMBER, GIVEN_NUMBER_SAYS)
     country = reader.country("countryCode")
     amount_minor = reader.amount("InvoiceAmount", currency)
     disputed = reader.yes_or_no("Disputed")
@@ -97,11 +98,10 @@ class _Reader:
     def bad(self, code: str, message: str) -> None:
         self.findings.append(Finding(line=self._line, code=code, message=message))
 
-    def identifier(self, column: str) -> str:
+    def fitting(self, column: str, pattern: re.Pattern[str], what: str) -> str:
         text = self._row[column]
-        if not ID.fullmatch(text):
-            says = f"{column} {text[:80]!r} is not {ID_SAYS}"
-            self.bad("bad_identifier", says)
+        if not pattern.fullmatch(text):
+            self.bad("bad_identifier", f"{column} {text[:80]!r} is not {what}")
         return text
 
     def country(self, column: str) -> str:

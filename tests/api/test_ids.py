@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from api.routes.logins import LoginBody
-from api.wire_values import identifier, invoice
-from ledger.commands import PostCharge
+from api.wire_values import given_number, identifier, invoice
+from ledger.commands import IssueInvoice, PostCharge
 from tests.api.books import PASSWORD, TOKENS
 from tests.api.serving import Answer, Service
 
@@ -76,6 +76,42 @@ def test_no_command_names_another_place(id: str) -> None:
         msgspec.convert({**given, "charge_id": id}, PostCharge)
     with pytest.raises(msgspec.ValidationError, match="client_id"):
         msgspec.convert({"role": "support", "client_id": id}, LoginBody)
+
+
+@pytest.mark.parametrize("number", ["X.pdf", ".pdf", "X.pdf.pdf"])
+def test_no_invoice_is_named_like_anothers_document(service: Service, number: str) -> None:
+    """What stands at `X.pdf` is the document of X: an invoice of that name could not be read."""
+    given = {"number": number, "issued_on": "2020-01-31"}
+    answer = posted(service, "/v1/accounts/A-1/invoices", given)
+    assert (422, "/number", "invalid_id") == (
+        answer.status,
+        answer.json["errors"][0]["pointer"],
+        answer.json["errors"][0]["code"],
+    )
+    line = {"key": uuid.uuid4().hex, "account": "A-1", "type": "issue_invoice", "data": given}
+    headers = {"Content-Type": "application/x-ndjson"}
+    body = json.dumps(line).encode()
+    told = json.loads(
+        service.ask("/v1/commands", US, method="POST", headers=headers, body=body).body
+    )
+    assert ("refused", "/data/number") == (
+        told["status"],
+        told["problem"]["errors"][0]["pointer"],
+    )
+    with pytest.raises(msgspec.ValidationError, match="number"):
+        msgspec.convert({"type": "issue_invoice", **given}, IssueInvoice)
+
+
+def test_only_the_ending_is_taken() -> None:
+    """Other numbers with those letters are numbers, for the reader, its schema and the ledger."""
+    pattern = re.compile(given_number.schema["pattern"])
+    for number in (*ODD, "X.PDF", "Xpdf", "X.pdf-1", ".pdf."):
+        assert pattern.search(number)
+        assert (
+            number
+            == msgspec.convert({"type": "issue_invoice", "number": number}, IssueInvoice).number
+        )
+    assert not any(pattern.search(number) for number in ("X.pdf", *ELSEWHERE))
 
 
 def test_the_schemas_say_so() -> None:

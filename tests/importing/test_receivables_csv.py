@@ -34,6 +34,7 @@ BAD = [
     ({"customerID": "0042 AB"}, "bad_identifier"),
     ({"invoiceNumber": ""}, "bad_identifier"),
     ({"invoiceNumber": ".."}, "bad_identifier"),
+    ({"invoiceNumber": "2020-7.pdf"}, "bad_identifier"),
     ({"countryCode": ""}, "bad_text"),
     ({"countryCode": "3\x009"}, "bad_text"),
     ({"SettledDate": "1/1/2019"}, "settled_before_invoiced"),
