@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 from eventsourcing.persistence import InterfaceError, OperationalError
 
@@ -91,7 +90,6 @@ class RegionDoor:
         self.feed = Feed(database.region.code, LinePool(database.service_url, READER, FEED_LINES))
         self.watch = HeadWatch(self.feed, closing)
         self._database = database
-        self._zone = ZoneInfo(database.region.zone)
         self._ledger: Ledger | None = None
         self._handover: Handover[list[Outcome]] | None = None
         self._commands = 0
@@ -99,7 +97,7 @@ class RegionDoor:
 
     def today(self) -> date:
         """The region's business day, by this machine's clock: to be asked once a request."""
-        return datetime.now(self._zone).date()
+        return self.region.today()
 
     @property
     def is_busy(self) -> bool:

@@ -130,7 +130,7 @@ class Mailing:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday note answers it
         message.set_content(
             _TEXT.format(
-                company=self._region.contact.company,
+                company=self._region.contact_on(self._region.today()).company,
                 region=self._region.name,
                 link=f"{self._url}/password-reset?token={token}",
             )

@@ -3,6 +3,8 @@
 import re
 import tomllib
 import zoneinfo
+from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,12 +23,23 @@ class InvalidRegion(Exception):
 
 
 class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The biller as customers see it under help and contact us."""
+    """The biller as customers see it under help and contact us, and at the head of documents."""
 
     company: str = "Billing department"
     email: str = ""
     phone: str = ""
     address: str = ""
+
+
+class DatedContact(Contact, frozen=True, forbid_unknown_fields=True):
+    """The biller from a day on, until the next one's; as written under [[region.contact]]."""
+
+    since: date | None = msgspec.field(default=None, name="from")
+    """None: from the beginning, which the first of a region is."""
+
+    @property
+    def contact(self) -> Contact:
+        return Contact(self.company, self.email, self.phone, self.address)
 
 
 class Region(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +52,8 @@ class Region(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """ISO 4217: the journal's currency, and that of accounts opened without one."""
     zone: str
     """IANA zone in which the region's business days begin and end."""
-    contact: Contact = Contact()
+    contact: Contact | tuple[DatedContact, ...] = Contact()
+    """As written: of all days, or one after another, each from its day on."""
     dunning: PolicyTerms | None = None
     """What late payment is charged with, and when customers are reminded; None: never."""
     portal_url: str = ""
@@ -53,6 +67,17 @@ class Region(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def database(self) -> str:
         """The name of the region's database in the embedded server."""
         return f"ledger_{self.code}"
+
+    def today(self) -> date:
+        """The region's business day, by this machine's clock."""
+        return datetime.now(zoneinfo.ZoneInfo(self.zone)).date()
+
+    def contact_on(self, day: date) -> Contact:
+        """The biller's contact on a day: what a document of that day is headed with."""
+        if isinstance(self.contact, Contact):
+            return self.contact
+        begun = [one for one in self.contact if one.since is None or one.since <= day]
+        return begun[-1].contact
 
     @property
     def policy(self) -> Policy | None:
@@ -125,6 +150,8 @@ def _wrong_with(region: Region) -> str | None:
         zoneinfo.ZoneInfo(region.zone)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
         return f"zone {region.zone!r} is not an IANA zone"
+    if reason := _wrong_with_contact(region.contact):
+        return f"contact: {reason}"
     try:
         _ = region.policy
     except (InvalidPolicy, InvalidAmount, AmountOverflow) as fault:
@@ -134,4 +161,18 @@ def _wrong_with(region: Region) -> str | None:
     for url in (region.database_url, region.database_owner_url):
         if url is not None and (reason := wrong_with_database_url(url)):
             return f"{without_password(url)!r} {reason}"
+    return None
+
+
+def _wrong_with_contact(contact: Contact | tuple[DatedContact, ...]) -> str | None:
+    """Every day has one contact: the first is from the beginning, the others from ascending days."""
+    if isinstance(contact, Contact):
+        return None
+    if not contact or contact[0].since is not None:
+        return "the first has no from: it is the one of all days before the second's"
+    days = [one.since for one in contact[1:] if one.since is not None]
+    if len(days) < len(contact) - 1:
+        return "each but the first has a from, the day it begins to count"
+    if any(later <= earlier for earlier, later in pairwise(days)):
+        return f"from {', '.join(map(str, days))} do not ascend"
     return None

@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import psycopg
 
@@ -60,7 +59,7 @@ class Database:
 
     def today(self) -> date:
         """The region's business day, by this machine's clock."""
-        return datetime.now(ZoneInfo(self.region.zone)).date()
+        return self.region.today()
 
     def ledger(self) -> Ledger:
         """The door to the region's log; to be closed."""

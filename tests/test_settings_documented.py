@@ -21,12 +21,12 @@ def test_every_variable_is_documented_and_no_other() -> None:
 
 def test_the_documented_regions_file_is_read(tmp_path: Path) -> None:
     """The regions file shown in docs/settings.md is accepted as it stands."""
-    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    example, _ = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     file = tmp_path / "regions.toml"
     file.write_text(example)
     (region,) = load({"BILLING_LEDGER_REGIONS": str(file)}).regions
     assert ("us", "USD", "America/New_York") == (region.code, region.currency, region.zone)
-    assert region.contact.email == "billing@example.com"
+    assert region.contact_on(date(2026, 1, 1)).email == "billing@example.com"
     assert region.database_url == ("postgresql://billing_service:secret@db.example.com/ledger_us")
     policy = region.policy
     assert policy is not None
@@ -37,6 +37,17 @@ def test_the_documented_regions_file_is_read(tmp_path: Path) -> None:
     )
     assert [3, 14, 30] == [step.after_days for step in policy.steps]
     assert policy.interest == Interest(annual=Percent(8_000_000), minimum_minor=100)
+
+
+def test_the_documented_contacts_count_from_their_day(tmp_path: Path) -> None:
+    """Of several contacts each counts from its day to the one before the next's."""
+    _, example = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    file = tmp_path / "regions.toml"
+    file.write_text(REGION + example)
+    (region,) = load({"BILLING_LEDGER_REGIONS": str(file)}).regions
+    first, second = "1 Example Street, New York", "200 Example Avenue, Boston"
+    days = (date.min, date(2027, 2, 28), date(2027, 3, 1), date.max)
+    assert [first, first, second, second] == [region.contact_on(day).address for day in days]
 
 
 def test_without_settings_three_regions_are_embedded() -> None:
@@ -89,6 +100,11 @@ name = "United States"
 currency = "USD"
 zone = "America/New_York"
 """
+
+
+def contacts(*since: str) -> str:
+    """One contact after another, each from its day on if there is one."""
+    return "".join(f"[[region.contact]]\n{f'from = {day}' if day else ''}\n" for day in since)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +160,13 @@ def test_a_wrong_setting_is_named_with_its_value(environment: dict[str, str], na
         (REGION.replace("America/New_York", "../../etc"), "zone '../../etc'"),
         (REGION.replace('"us"', '"US"'), "region 'US'"),
         (REGION + 'colour = "red"', "colour"),
+        (REGION + "contact = []", "contact: the first has no from"),
+        (REGION + contacts("2026-01-01"), "contact: the first has no from"),
+        (REGION + contacts("", ""), "contact: each but the first has a from"),
+        (REGION + contacts("", "2026-02-01", "2026-01-01"), "2026-02-01, 2026-01-01 do not ascend"),
+        (REGION + contacts("", "2026-02-01", "2026-02-01"), "2026-02-01, 2026-02-01 do not ascend"),
+        (REGION + contacts("", '"soon"'), "contact[1].from"),
+        (REGION + "[region.contact]\nfrom = 2026-01-01", "contact"),
         (REGION + 'database_url = "x"', "'x' is not of the form"),
         (REGION + 'database_owner_url = "postgresql://a/b"', "without database_url"),
     ],

@@ -67,7 +67,7 @@ def _run(given: argparse.Namespace, database: Database, screen: Screen) -> RunTo
             policy=policy,
             on=on,
             today=today,
-            biller=database.region.contact.company,
+            biller=database.region.contact_on(today).company,
             actor=ACTOR,
             send=None if given.dry_run else ledger.handle_now,
             catch_up=partial(database.catch_up, CATCH_UP_S_MAX),

@@ -43,7 +43,7 @@ async def gather_invoice(reading: Reading, region: Region) -> content.Invoice:
     lines = await _lines(reading, number, row) if row["lines_count"] <= LINES_MAX else None
     applied = await reading.rows(_SQL["applied"], number=number, seq=row["seq"])
     found = content.Invoice(
-        biller=_biller(region),
+        biller=biller(region, row["issued_on"]),
         customer=await _customer(reading, row["issued_on"], row["position"]),
         kind=row["kind"],
         number=number,
@@ -74,7 +74,7 @@ async def gather_statement(reading: Reading, key: bytes, region: Region) -> cont
         raise invalid_query("from", says)
     closes_on = max(min(told.last_on, told.effective_on), told.first_on)
     return content.Statement(
-        biller=_biller(region),
+        biller=biller(region, closes_on),
         customer=await _customer(reading, closes_on, reading.stands_at),
         first_on=told.first_on,
         last_on=closes_on,
@@ -100,8 +100,9 @@ async def gather_statement(reading: Reading, key: bytes, region: Region) -> cont
     )
 
 
-def _biller(region: Region) -> content.Biller:
-    contact = region.contact
+def biller(region: Region, on: date) -> content.Biller:
+    """Who sends a document of a day: the region as it is headed on that day."""
+    contact = region.contact_on(on)
     return content.Biller(
         region=region.code,
         zone=region.zone,

@@ -96,7 +96,7 @@ class DunningEndpoint:
             policy=policy,
             on=on,
             today=today,
-            biller=asker.door.region.contact.company,
+            biller=asker.door.region.contact_on(today).company,
             actor=asker.principal.actor,
             send=None if asker.found.get("dry_run") else _sender(asker.door),
             catch_up=partial(_catch_up, asker.door),

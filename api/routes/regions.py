@@ -28,21 +28,10 @@ class RegionsShown(msgspec.Struct, frozen=True):
 
 def region_operations(regions: tuple[Region, ...]) -> list[Operation]:
     """The operations that tell the regions."""
-    shown = [
-        RegionShown(
-            code=region.code,
-            name=region.name,
-            currency=region.currency,
-            zone=region.zone,
-            contact=region.contact,
-            portal_url=region.portal_url,
-        )
-        for region in regions
-    ]
-    body = msgspec.json.encode(RegionsShown(data=shown))
 
     async def handle(request: Request) -> Response:
-        return Response(body, media_type=JSON)
+        shown = [_shown(region) for region in regions]
+        return Response(msgspec.json.encode(RegionsShown(data=shown)), media_type=JSON)
 
     return [
         Operation(
@@ -57,3 +46,14 @@ def region_operations(regions: tuple[Region, ...]) -> list[Operation]:
             replies={200: RegionsShown},
         )
     ]
+
+
+def _shown(region: Region) -> RegionShown:
+    return RegionShown(
+        code=region.code,
+        name=region.name,
+        currency=region.currency,
+        zone=region.zone,
+        contact=region.contact_on(region.today()),
+        portal_url=region.portal_url,
+    )

@@ -101,7 +101,8 @@ class _Endpoints:
             name = await login.start_second_factor(body.password, secret)
         note("second_factor_started", request, asker)
         region = asker.door.region
-        issuer = f"{region.contact.company} {region.name}".replace(":", " ")
+        company = region.contact_on(asker.door.today()).company
+        issuer = f"{company} {region.name}".replace(":", " ")
         return private(
             Started(secret=secret, otpauth_uri=otpauth_uri(secret, account=name, issuer=issuer))
         )
