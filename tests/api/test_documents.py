@@ -1,5 +1,6 @@
 """Documents over HTTP: they say what the API says, as it was when they were issued, and no more."""
 
+import asyncio
 import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +10,16 @@ from typing import Any
 
 import pytest
 
+from api.app import create_app
+from api.documents import pool
 from api.documents.formats import MINUS, formats_of
 from api.routes import document_content
-from api.wiring import Database
+from api.wiring import Database, Doors
 from ledger import commands as c
 from ledger.calendar import Net
 from ledger.store.outcomes import Accepted
 from tests.api.books import PASSWORD, TOKENS
+from tests.api.in_process import Got, Sent, in_process
 from tests.api.serving import Answer, Service
 from tests.documents import contents
 
@@ -270,6 +274,25 @@ def test_what_one_has_is_not_sent_again(service: Service) -> None:
     account.bill("2020-02-29")
     other = account.read("statement.pdf?from=2020-01-01&to=2020-03-01")
     assert other.headers["etag"] != first.headers["etag"]
+
+
+def test_who_asks_for_too_many_is_told_when_to_come_again(
+    us: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 with Retry-After, for as many at once as one may have; nothing is typeset for it."""
+    monkeypatch.setattr(pool, "OF_ONE_MAX", 0)
+
+    async def ask() -> Got:
+        headers = [(b"authorization", f"Bearer {TOKEN}".encode())]
+        path = b"/v1/accounts/A-1/statement.pdf"
+        async with in_process(create_app(Doors((us,)))) as asking:
+            return await asking.ask(Sent("GET", path, b"from=2020-01-01&to=2020-02-01", headers))
+
+    got = asyncio.run(ask())
+    assert (503, b"2") == (got.status, got.headers[b"retry-after"])
+    told = json.loads(got.body)
+    assert "overloaded" == told["code"]
+    assert "you have 0 documents under way already: try again" == told["detail"]
 
 
 @pytest.fixture
