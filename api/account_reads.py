@@ -139,7 +139,7 @@ class AccountReader:
                 transaction, self._permission, token, at, moment, wanted[0] if wanted else None
             )
             if not _may_answer(entered, at, moment, wanted):
-                if wanted is not None and not waited:
+                if wanted is not None and not waited and not entered.is_swapped:
                     await refuse_never_given(transaction, entered.verdict, wanted)
                 return None
             if fault is not None:
@@ -147,12 +147,12 @@ class AccountReader:
             reading = Reading(transaction, at, region, entered, moment, today, given)
             return await work(reading, key)
 
-        deadline = time.monotonic() + BEHIND_S_MAX
-        waited = False
+        waited, deadline = False, None
         while True:
             made = await door.reading.transact(read, frozen=moment.is_live)
             if made is not None:
                 return made
+            deadline = deadline or time.monotonic() + BEHIND_S_MAX  # reading itself may take long
             if time.monotonic() > deadline:
                 lane, reach = wanted or (at.lane, moment.at or 0)
                 raise ViewBehind(position=f"{lane}-{reach}")
@@ -223,7 +223,12 @@ def _moment(given: Mapping[str, Any], at: Place) -> Moment:
 def _may_answer(
     entered: EnteredReading, at: Place, moment: Moment, wanted: tuple[int, int] | None
 ) -> bool:
-    """Whether the views have reached what is wanted; raises the Problem or Refusal of a verdict."""
+    """Whether the views have reached what is wanted; raises the Problem or Refusal of a verdict.
+
+    Never when a rebuild has swapped them meanwhile: what was found is of no moment, to be read again.
+    """
+    if entered.is_swapped:
+        return False
     has_reached = _has_reached(entered, at, moment, wanted)
     match entered.verdict:
         case "unauthenticated":

@@ -64,7 +64,7 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class EnteredReading(msgspec.Struct, frozen=True, array_like=True):
-    """What access.enter_reading answers, in its order of columns."""
+    """What access.enter_reading answers, in its order of columns; and whether the views were swapped."""
 
     verdict: str
     role: str | None
@@ -76,6 +76,7 @@ class EnteredReading(msgspec.Struct, frozen=True, array_like=True):
     reached: int | None
     version: int | None
     settings_version: int | None
+    is_swapped: bool
 
 
 @lru_cache(PLACES_KEPT_MAX)

@@ -56,6 +56,16 @@ CROSS JOIN LATERAL (
 ) AS e
 ORDER BY l.seq DESC;
 
+-- name: hold
+-- Whether the views are those that this transaction began to see. A rebuild swaps them with the tracked
+-- positions for itself alone, so none does from here on until the transaction ends.
+SELECT EXISTS (
+    SELECT FROM pg_namespace AS n
+    WHERE n.nspname = 'receivables' AND n.oid = to_regnamespace('receivables')
+)
+FROM receivables.tracking AS t
+WHERE t.lane = %(lane)b;
+
 -- name: let_in
 -- One account alone is seen until the transaction ends.
 SELECT set_config('billing.scope', %(account_id)s::text, true),

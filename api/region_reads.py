@@ -180,11 +180,12 @@ class RegionRead:
 
         # Apart, because a transaction that sees one moment only cannot lock what has moved since.
         await door.books.transact(resolve)
-        deadline = time.monotonic() + BEHIND_S_MAX
+        deadline = None
         while True:
             response = await door.books.transact(read, frozen=True)
             if response is not None:
                 return response
+            deadline = deadline or time.monotonic() + BEHIND_S_MAX  # reading itself may take long
             if time.monotonic() > deadline:
                 assert asked.behind is not None
                 raise ViewBehind(position=asked.behind)

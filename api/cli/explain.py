@@ -33,6 +33,8 @@ from ledger.store.sql import load
 from projections.reading import Reading
 
 ROWS_AT_ONCE = 5_000
+SWAPS_MAX = 3
+"""Rebuilds that may swap the views before a reading takes hold of them."""
 
 _SQL = load("api", "explaining.sql")
 
@@ -126,7 +128,9 @@ async def _explained(
     """The account's currency, the figure, and everything that adds to it."""
     figure, lane = cast(FigureName, given.figure), lane_of(id)
 
-    async def read(transaction: Transaction) -> tuple[str, Explanation, list[Contribution]]:
+    async def read(transaction: Transaction) -> tuple[str, Explanation, list[Contribution]] | None:
+        if await transaction.rows(_SQL["hold"], {"lane": lane}) != [(True,)]:
+            return None
         await transaction.rows(_SQL["let_in"], {"account_id": id})
         known = await transaction.rows(_SQL["currency"], {"lane": lane, "position": stands_at})
         if not known:
@@ -143,6 +147,10 @@ async def _explained(
 
     line = Line(database.service_url, READER)
     try:
-        return await line.transact(read, frozen=True)
+        for _ in range(SWAPS_MAX):
+            explained = await line.transact(read, frozen=True)
+            if explained is not None:
+                return explained
+        raise Refused("rebuilds swap the views again and again: wait until they are done")
     finally:
         await line.close()
