@@ -3,12 +3,16 @@
 import random
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from datetime import date, timedelta
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
+from ledger import commands as c
+from ledger.book import Book
+from ledger.calendar import Net
 from ledger.history import as_of
 from ledger.standing import Aging, Standing
 from ledger.store.committer import Ledger
@@ -93,6 +97,97 @@ class Standings:
 
     def close(self) -> None:
         self._connection.close()
+
+
+DUE_ON = date(2020, 6, 18)
+
+
+def _day(month: int, day: int) -> date:
+    return date(2020, month, day)
+
+
+def _charge(id: str, on: date) -> c.PostCharge:
+    return c.PostCharge(
+        charge_id=id, amount_minor=100, description="d", category="usage", effective_on=on
+    )
+
+
+def _payment(id: str) -> c.SubmitPayment:
+    return c.SubmitPayment(
+        payment_id=id, pay="amount", amount_minor=100, method="card", status="processed"
+    )
+
+
+History = list[tuple[date, c.AnyCommand]]
+
+
+def _disputed(number: str) -> History:
+    """An invoice that is disputed from 10 June to 10 July; money of 20 June finds nothing to pay."""
+    return [
+        (_day(6, 10), c.OpenDispute(dispute_id="d", invoice=number, reason="why")),
+        (_day(6, 20), _payment("p")),
+        (_day(7, 10), c.ResolveDispute(dispute_id="d", outcome="rejected")),
+    ]
+
+
+def _issued(number: str, on: date, today: date) -> History:
+    invoice = c.IssueInvoice(number=number, period_end=on, issued_on=on, due_on=DUE_ON)
+    return [(today, _charge(f"of-{number}", on)), (today, invoice)]
+
+
+DUE_TOGETHER: dict[str, History] = {
+    "T-1": [
+        *_issued("Z-first", _day(6, 1), _day(6, 1)),
+        *_disputed("Z-first"),
+        *_issued("A-second", _day(6, 15), _day(7, 15)),
+    ],
+    "T-2": [
+        *_issued("Z-first", _day(6, 1), _day(6, 1)),
+        (_day(6, 2), _payment("q")),
+        *_issued("A-second", _day(6, 3), _day(6, 3)),
+        *_disputed("A-second"),
+        (_day(7, 15), c.ReturnPayment(payment_id="q", reason="NSF", effective_on=_day(6, 22))),
+    ],
+}
+"""Accounts on whose 25 June two invoices due together are open, and money lies unapplied that is
+worth one of them: the disputed one is the first, or the second. What opened the other became known
+once the dispute was over, or it would have taken the money."""
+
+
+def due_together(number: str) -> MadeUp:
+    opened = c.OpenAccount(company="T", country="USA", currency="USD", terms=Net(17))
+    made = MadeUp(number, [], Book())
+    for n, (today, command) in enumerate([(_day(6, 1), opened), *DUE_TOGETHER[number]]):
+        request = c.Request(
+            account_number=number, key=f"t-{n}", command=command, actor="t", today=today
+        )
+        made.book.handle(request)
+        made.requests.append(request)
+    return made
+
+
+def test_of_amounts_due_together_the_first_issued_is_covered(
+    ledger: Ledger, database: Database
+) -> None:
+    """Not the first by number, nor both or neither: so what is past due is the second, unless that is
+    disputed; all accounts at once and each by itself say what their events come to."""
+    accounts, day = [due_together(number) for number in DUE_TOGETHER], _day(6, 25)
+    append(ledger, [request for account in accounts for request in account.requests])
+    with closing(Follower(database.service_url, RECEIVABLES)) as follower:
+        follower.catch_up()
+    expected = {account.number: folded(account, day, 2**31) for account in accounts}
+    assert {"T-1": (100, 100, 2), "T-2": (0, 100, 2)} == {
+        number: (standing.past_due_minor, unapplied, open_items)
+        for number, (standing, unapplied, open_items) in expected.items()
+    }
+    with closing(Standings(database)) as reading:
+        assert expected == reading.at(day, [2**31] * LANES)
+    alone = "SELECT past_due_minor FROM receivables.summary(%s, %s, %s, %s)"
+    assert [100, 0] == [
+        past_due
+        for account in accounts
+        for past_due in database.rows(alone, lane_of(account.id), account.id, day, 2**31)
+    ]
 
 
 def test_all_accounts_at_any_clocks(ledger: Ledger, database: Database) -> None:
