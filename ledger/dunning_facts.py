@@ -35,25 +35,24 @@ def facts_of(events: Iterable[e.Event], on: date) -> Facts:
         unapplied=tuple(_unapplied(events, on)),
         returns=tuple(_returns(events)),
         done=done,
-        charged_through=charged_through(done),
+        charged_through=_charged_through(events),
     )
 
 
-def charged_through(ids: Iterable[str]) -> dict[str, date]:
-    """The last day that interest was charged for, by the invoice's mark, from ids of charges."""
+def _charged_through(events: Iterable[e.Event]) -> dict[str, date]:
+    """The last day that interest was charged for, by the invoice's mark.
+
+    Interest is charged on the day that its id ends with, as interest: ids of others may look like it,
+    and be of any day or of none.
+    """
     found: dict[str, date] = {}
-    for id in ids:
-        if (match := _INTEREST.fullmatch(id)) and (through := _day(match[2])):
-            found[match[1]] = max(found.get(match[1], through), through)
+    for event in events:
+        if not isinstance(event, e.ChargePosted) or event.category != "interest":
+            continue
+        match, on = _INTEREST.fullmatch(event.charge_id), event.effective_on
+        if match and match[2] == f"{on:%Y%m%d}":
+            found[match[1]] = max(found.get(match[1], on), on)
     return found
-
-
-def _day(text: str) -> date | None:
-    """The day; None when a caller made an id up whose digits are none."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _id_of(event: e.Event) -> str | None:

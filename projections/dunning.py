@@ -19,9 +19,10 @@ from ledger.dunning import (
     Facts,
     Return,
     fee_id,
+    interest_id,
+    mark,
     reminder_id,
 )
-from ledger.dunning_facts import charged_through
 from ledger.dunning_policy import Policy
 from ledger.past_due import Debt, Moved
 from ledger.store.roles import PROJECTOR, acting_as
@@ -74,7 +75,7 @@ class _Debt(NamedTuple):
     total_minor: int
     fees_minor: int
     is_cancelled: bool
-    interest_id: str | None
+    charged_through: date | None
 
 
 class DunningReading:
@@ -131,11 +132,11 @@ class DunningReading:
         returns = self._returns(places)
         done = self._done(places, debts)
         by_account: dict[int, list[Debt]] = defaultdict(list)
-        interest: dict[int, list[str]] = defaultdict(list)
+        interest: dict[int, dict[str, date]] = defaultdict(dict)
         for debt, days in zip(debts, moved, strict=True):
             by_account[debt.n].append(_debt(debt, days))
-            if debt.interest_id is not None:
-                interest[debt.n].append(debt.interest_id)
+            if debt.charged_through is not None:
+                interest[debt.n][mark(debt.number)] = debt.charged_through
         return {
             account.account_id: Facts(
                 account_number=account.account_number,
@@ -146,7 +147,7 @@ class DunningReading:
                 unapplied=tuple(unapplied[n]),
                 returns=tuple(returns[n]),
                 done=frozenset(done[n]),
-                charged_through=charged_through(interest[n]),
+                charged_through=interest[n],
             )
             for n, account in enumerate(accounts, start=1)
         }
@@ -206,7 +207,7 @@ class DunningReading:
         return found
 
     def _done(self, places: Sequence[Place], debts: Sequence[_Debt]) -> dict[int, set[str]]:
-        """Of what the steps could ask for, what was posted before."""
+        """Of what could be asked for of invoices, what was posted before; or another by that id."""
         asked = [(debt.n, id) for debt in debts for id in self._ids(debt.number)]
         given = {**_at([places[n - 1] for n, _ in asked]), "ids": [id for _, id in asked]}
         found: dict[int, set[str]] = defaultdict(set)
@@ -220,6 +221,8 @@ class DunningReading:
                 yield fee_id(number, step.after_days)
             if step.reminder:
                 yield reminder_id(number, step.after_days)
+        if self._policy.interest:
+            yield interest_id(number, self._on)
 
     def _rows(self, query: str, given: dict[str, Any]) -> Rows:
         with self._connection.cursor(binary=True) as cursor:

@@ -31,20 +31,20 @@ ORDER BY asked.n;
 -- name: debts
 -- The invoices that were late on days that interest is to be charged for, or may be open and late on
 -- the day; of accounts where one of them is not done with. A cancelled one is; one closed by the day is done with once interest
--- was charged through its last open day; null `bears_after`: there is no interest. Interest is known by
--- its charge's id (ledger.dunning.interest_id), whose last one of the invoice is `interest_id`.
+-- was charged through its last open day; null `bears_after`: there is no interest. Interest is a charge of that category
+-- whose id (ledger.dunning.interest_id) ends with its own day, to which it was charged: the last of the
+-- invoice is `charged_through`. Ids of others may look like it, and be of any day or of none.
 SELECT found.n, found.number, found.due_on, found.seq, found.total_minor, found.fees_minor,
-       found.is_cancelled, found.interest_id
+       found.is_cancelled, found.charged_through
 FROM (
-    SELECT asked.n, i.number, i.due_on, i.seq, i.total_minor, own.fees_minor, charged.interest_id,
-           i.is_cancelled,
+    SELECT asked.n, i.number, i.due_on, i.seq, i.total_minor, own.fees_minor,
+           charged.through_on AS charged_through, i.is_cancelled,
            bool_or(
                NOT i.is_cancelled AND (
                    i.open_minor <> 0
                    OR i.moved_on > %(on)s::date
-                   OR charged.interest_id IS NULL
-                   OR charged.interest_id < 'interest:' || i.mark || ':'
-                                            || to_char(i.moved_on - 1, 'YYYYMMDD')
+                   OR charged.through_on IS NULL
+                   OR charged.through_on < i.moved_on - 1
                )
            ) OVER (PARTITION BY asked.n) AS is_to_do
     FROM unnest(%(lanes)s::int[], %(accounts)s::uuid[])
@@ -69,13 +69,13 @@ FROM (
         WHERE c.total ->> 'category' = ANY(%(categories)s::text[])
     ) AS own
     LEFT JOIN LATERAL (
-        SELECT c.charge_id AS interest_id
+        SELECT c.effective_on AS through_on
         FROM receivables.charge AS c
         WHERE c.lane = asked.lane AND c.account_id = asked.account_id
           AND c.charge_id > 'interest:' || i.mark || ':'
           AND c.charge_id < 'interest:' || i.mark || ';'
-          -- Ids of others may begin like that, and be of no day.
-          AND c.charge_id ~ ':[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$'
+          AND c.charge_id = 'interest:' || i.mark || ':' || to_char(c.effective_on, 'YYYYMMDD')
+          AND c.category = 'interest'
         ORDER BY c.charge_id DESC
         LIMIT 1
     ) AS charged ON true

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ledger import commands as c
-from ledger.dunning import Assessment, assess, fee_id, interest_id, reminder_id
+from ledger.dunning import Assessment, assess, fee_id, interest_id, mark, reminder_id
 from ledger.dunning_facts import facts_of
 from ledger.dunning_policy import Fee, Interest, Percent, Policy, Step
 from ledger.errors import AmountOverflow
@@ -353,6 +353,19 @@ def test_news_of_days_that_were_charged_changes_nothing_charged() -> None:
     assert [100] == [one.amount_minor for one in done(given, by, late(10))]
     given.ask(payment("p", 9_000, effective_on=late(3)), late(11))
     assert [20] == [one.amount_minor for one in done(given, by, late(30))]
+
+
+def test_only_interest_says_through_which_day_it_was_charged() -> None:
+    """By an id of its own day: not what looks like it, of another category, of another day, or of none."""
+    by = policy(interest=Interest(annual=YEARLY))
+    given = past()
+    for n, (category, end) in enumerate(
+        [("usage", "20200825"), ("interest", "20991231"), ("interest", "20200231"), ("usage", "x")]
+    ):
+        alike = f"interest:{mark('N')}:{end}"
+        given.ask(charge(alike, 1, category=category, effective_on=late(15)), late(15 + n))
+    assert [200] == [one.amount_minor for one in done(given, by, late(20))]
+    assert {mark("N"): late(20)} == facts_of(given.book.events, late(21)).charged_through
 
 
 def test_an_amount_beyond_64_bits_is_refused() -> None:

@@ -88,22 +88,46 @@ def test_what_was_reversed_stays_reversed(dunned: Dunned) -> None:
     assert [] == dunned.run(late(8))[0]
 
 
-def test_a_charge_that_looks_like_interest_hides_none(dunned: Dunned) -> None:
-    """Of somebody else's with an id that begins as those of interest do, and sorts behind them: days
-    that were charged are not charged again."""
+@pytest.mark.parametrize(
+    ("end", "category"),
+    [
+        ("x", "usage"),
+        ("20209999", "interest"),  # begins as a day does
+        ("20201131", "interest"),  # a day that no month has
+        ("99991231", "interest"),  # not the charge's own
+        (f"{late(4):%Y%m%d}", "usage"),
+    ],
+)
+def test_a_charge_that_looks_like_interest_hides_none(
+    dunned: Dunned, end: str, category: str
+) -> None:
+    """Of somebody else's with an id like those of interest, of an earlier day, of a later one or of none:
+    each day is charged, and once."""
     [number] = dunned.many(1)
-    alike = [
-        c.PostCharge(
-            charge_id=f"interest:{mark('N')}:{end}", amount_minor=1, description="calls",
-            category="usage",
-        )
-        for end in ("x", "20209999")
-    ]  # fmt: skip  # arguments by what they are for
-    dunned.send([(number, command) for command in alike], late(1))
+    alike = c.PostCharge(
+        charge_id=f"interest:{mark('N')}:{end}", amount_minor=1, description="d", category=category,
+        effective_on=late(4),
+    )  # fmt: skip  # arguments by what they are for
+    dunned.send([(number, alike)], late(1))
     days = []
     for on in (late(5), late(6)):
         days += [line.days for line in dunned.run(on)[0] if line.kind == "interest"]
     assert [3, 1] == days
+
+
+def test_interest_whose_id_is_taken_is_charged_the_next_day(dunned: Dunned) -> None:
+    """By somebody else's charge: nothing is refused, and no day is lost."""
+    [number] = dunned.many(1)
+    taken = c.PostCharge(
+        charge_id=interest_id("N", late(6)), amount_minor=1, description="d", category="usage"
+    )
+    dunned.send([(number, taken)], late(1))
+    days = []
+    for on in (late(5), late(6), late(7)):
+        lines, totals = dunned.run(on)
+        assert 0 == totals.refused
+        days.append([line.days for line in lines if line.kind == "interest"])
+    assert [[3], [], [2]] == days
 
 
 def test_a_day_before_today_is_charged_as_it_stood(dunned: Dunned) -> None:
