@@ -112,6 +112,15 @@ def in_due_order(items: Mapping[Ref, Item]) -> list[InvoiceItem]:
     return sorted(invoices, key=lambda invoice: (invoice.due_on, invoice.seq))
 
 
+def first_open(items: Mapping[Ref, Item], cover_minor: int) -> date | None:
+    """The due date of the first open amount that so much does not cover; `items` are all there are."""
+    for invoice in in_due_order(items):
+        if invoice.open_minor > cover_minor:
+            return invoice.due_on
+        cover_minor -= invoice.open_minor
+    return None
+
+
 def first_uncovered(account: Account, items: Mapping[Ref, Item], known: Known) -> date | None:
     """The figure `due_on`: the earliest due date of an open amount that unapplied credit leaves.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from ledger.account import Account
-from ledger.allocation import in_due_order
+from ledger.allocation import first_open
 from ledger.commands import Request
 from ledger.decider import Decision, decide, evolve, needs
 from ledger.events import Event
@@ -59,10 +59,5 @@ class Book:
     def _set_due_on(self) -> None:
         if self.account is None:
             return
-        cover, due_on = self.account.unapplied_minor, None
-        for invoice in in_due_order(self.items):
-            if invoice.open_minor > cover:
-                due_on = invoice.due_on
-                break
-            cover -= invoice.open_minor
+        due_on = first_open(self.items, self.account.unapplied_minor)
         self.account = msgspec.structs.replace(self.account, due_on=due_on)

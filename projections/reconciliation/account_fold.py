@@ -40,7 +40,7 @@ class AccountFold:
     """An account as its events up to one of them say.
 
     `figures` are its sums by figure; `items` those by figure and thing: open, flagged,
-    written_off, allocated, charges, credits, tax, carried by invoice; unapplied, refunded by source;
+    written_off, charges, credits, tax, carried by invoice; unapplied, refunded by source;
     pending, processed, returned by payment. `days` are its sums by effective and recorded day, in the order of FIGURES, then the
     version and the position of the last event that is in them.
     """
@@ -122,10 +122,7 @@ def _beside(event: Any) -> Iterator[tuple[str, str, int]]:
     if paid := _PAID.get(type(event)):
         figure, sign = paid
         yield figure, event.payment_id, sign * event.amount_minor
-    for undoing in getattr(event, "undone", ()):
-        yield "allocated", undoing.invoice, -undoing.amount_minor
     for made in getattr(event, "allocations", ()):
-        yield "allocated", made.invoice, made.amount_minor
         yield "written_off", made.invoice, -made.recovered_minor
 
 

@@ -15,7 +15,7 @@ from projections.reconciliation.findings import Findings
 from projections.reconciliation.journal_check import JournalCheck
 from projections.reconciliation.receivables_check import ReceivablesCheck
 from projections.reconciliation.streams import Row
-from projections.reconciliation.written_check import check_written
+from projections.reconciliation.written_check import WrittenCheck
 
 
 class AccountProof:
@@ -33,6 +33,7 @@ class AccountProof:
         self._findings = Findings(books, account_id)
         self._receivables = ReceivablesCheck(self._findings)
         self._journal = JournalCheck(self._findings)
+        self._written = WrittenCheck(self._findings)
         self._receivables_upto = _upto(
             books.receivables_position, books.receivables_parked.get(account_id)
         )
@@ -68,6 +69,7 @@ class AccountProof:
                 expected_minor=expected_minor,
                 found_minor=found_minor,
             )
+        self._written.take(position, version, event)
         day = recorded_at.date()
         if position <= self._receivables_upto:
             self._books.expect_day("receivables", day, position)
@@ -80,7 +82,7 @@ class AccountProof:
         """Holds what the account has come to against what is kept of it."""
         self._finish_receivables()
         if self._is_read:
-            check_written(self._findings, self._hash)
+            self._written.finish(self._hash)
             self._journal.finish()
         self._tell_parked()
         self._leave()
@@ -125,10 +127,11 @@ class AccountProof:
     def _leave(self) -> None:
         """No row of the account is left, but for those of events that cannot be read."""
         books = self._books
-        for where, stream in books.streams.items():
+        for where, stream in books.streams:
             books.strays(where, stream.before(self._id))
             left = stream.at(self._id)
-            if self._is_read:
+            is_followed = self._written.is_followed or stream is not books.written_items
+            if self._is_read and is_followed:
                 books.strays(where, left)
             elif stream is books.entries:
                 self._journal.take_as_found(left)

@@ -17,7 +17,7 @@ from projections.reconciliation.differences import Difference, Differences
 from projections.reconciliation.streams import Row, Stream
 
 ROWS_AT_ONCE = 2_000
-"""Rows that a stream holds; there are some seven streams."""
+"""Rows that a stream holds; there are some eight streams."""
 
 TEXT_CHARS_MAX = 1_000
 """Of what is said of a difference: a text that was altered may be of any length."""
@@ -72,19 +72,22 @@ class Books:
             self.events = self._stream("events", stack)
             self.movements = Stream(self._stream("movements", stack))
             self.things = Stream(self._stream("things", stack))
+            self.steps = Stream(self._stream("steps", stack))
             self.days = Stream(self._stream("days", stack))
             self.items = Stream(self._stream("items", stack))
             self.entries = Stream(self._stream("entries", stack))
             self.written_items = Stream(self._stream("written_items", stack))
             self.close = stack.pop_all().close
-        self.streams = {
-            "receivables.movement": self.movements,
-            "receivables.daily": self.days,
-            "receivables": self.things,
-            "receivables, a figure of a thing": self.items,
-            "journal.entry": self.entries,
-            "ledger.item": self.written_items,
-        }
+        self.streams = (
+            ("receivables.movement", self.movements),
+            ("receivables.daily", self.days),
+            ("", self.things),
+            ("", self.steps),
+            ("receivables, a figure of a thing", self.items),
+            ("journal.entry", self.entries),
+            ("ledger.item", self.written_items),
+        )
+        """Each with where its rows are; if that is empty, they say their table themselves."""
         self.by_account = {
             "receivables.account": self.accounts,
             "journal.account": self.journal_accounts,
@@ -101,7 +104,7 @@ class Books:
 
     def begin(self) -> None:
         """Every stream has its first rows; raises RowUnreadable."""
-        for stream in self.streams.values():
+        for _, stream in self.streams:
             stream.begin()
 
     def rows(self, block: str, **given: object) -> list[Any]:
@@ -169,7 +172,7 @@ class Books:
         """Rows of a stream that are of no event of the log."""
         for row in rows:
             self.differs(
-                where,
+                where or f"receivables.{row[2]}",
                 "row",
                 f"{_shown(row[1:])} is of no event of the log",
                 account_number=self.number_of(row[0]),

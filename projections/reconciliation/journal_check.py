@@ -23,13 +23,13 @@ class JournalCheck:
         self._findings = findings
         self._books = findings.books
         self._id = findings.account_id
-        self._has_events = False
+        self._first_position: int | None = None
 
     def take(
         self, position: int, recorded_at: datetime, moved: list[Movement], entered: list[Entry]
     ) -> None:
         """The entries of one event are what it debits and credits."""
-        self._has_events = True
+        self._first_position = self._first_position or position
         books, currency = self._books, self._findings.fold.currency
         assert currency is not None, "an event before its account's opening"
         books.strays("journal.entry", books.entries.before(self._id, position))
@@ -59,9 +59,13 @@ class JournalCheck:
     def finish(self) -> None:
         """The journal knows the account if it has events of it."""
         where, row = "journal.account", self._books.journal_accounts.get(self._id)
-        if row is not None and self._has_events:
-            self._findings.check_facts(where, row[1:])
-        elif row is not None or self._has_events:
+        if row is not None and self._first_position is not None:
+            self._findings.check_facts(where, row[1:3])
+            if row[3] != self._first_position:
+                says = f"the position is {row[3]}, not {self._first_position}"
+                first = {"first_position": self._first_position}
+                self._findings.differs(where, "position", says, **first)
+        elif row is not None or self._first_position is not None:
             says = "there is no row" if row is None else "there is a row before its time"
             position = self._findings.fold.position
             self._findings.differs(where, "row", says, first_position=position)

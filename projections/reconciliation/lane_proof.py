@@ -90,7 +90,7 @@ def _check_positions(books: Books, events: int) -> None:
 
 def _check_strays(books: Books) -> None:
     """Nothing is left of accounts that no event is of."""
-    for where, stream in books.streams.items():
+    for where, stream in books.streams:
         books.strays(where, stream.rest())
     parked = {
         "receivables.parked": books.receivables_parked,

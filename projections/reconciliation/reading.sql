@@ -48,15 +48,13 @@ WHERE a.lane = %(lane)s
 ORDER BY a.account_id;
 
 -- name: written_items
--- What the write side holds as open of invoices and as unapplied of sources.
-SELECT uuid_send(i.account_id), 'open', i.id, i.open_minor
+-- The write side's items, each account's in order of the version that changed them last.
+SELECT uuid_send(i.account_id), i.version, i.kind, i.id, i.seq, i.state, i.due_on, i.open_minor,
+       i.undisputed_minor, i.written_off_minor, i.unapplied_minor, i.allocated_minor,
+       i.amount_minor, i.source, i.invoice
 FROM ledger.item AS i
-WHERE i.lane = %(lane)s AND i.open_minor > 0 AND i.kind = 'invoice'
-UNION ALL
-SELECT uuid_send(i.account_id), 'unapplied', i.kind || ':' || i.id, i.unapplied_minor
-FROM ledger.item AS i
-WHERE i.lane = %(lane)s AND i.unapplied_minor > 0
-ORDER BY 1, 2, 3;
+WHERE i.lane = %(lane)s
+ORDER BY i.account_id, i.version;
 
 -- name: receivables_parked
 -- Accounts that stopped in receivables, at which position and why.
@@ -73,9 +71,10 @@ WHERE p.lane = %(lane)s
 ORDER BY p.account_id;
 
 -- name: accounts
--- The accounts of receivables, and their totals.
+-- The accounts of receivables, their totals, and when they came and went.
 SELECT uuid_send(a.account_id), a.account_number, a.currency, a.version, a.position,
-       a.open_minor, a.unapplied_minor, a.unbilled_minor, a.pending_minor
+       a.open_minor, a.unapplied_minor, a.unbilled_minor, a.pending_minor,
+       a.opened_on, a.first_position, a.closed_on, a.closed_position, a.recorded_at, a.messages
 FROM receivables.account AS a
 WHERE a.lane = %(lane)s
 ORDER BY a.account_id;
@@ -89,43 +88,83 @@ WHERE m.lane = %(lane)s
 ORDER BY m.account_id, m.position, m.n;
 
 -- name: things
--- Every charge, invoice, payment, credit, refund, write-off and dispute as it was made, and the
--- position of what ended it; in the order they were made.
-SELECT uuid_send(c.account_id), c.position, 'charge', c.charge_id, c.seq, c.effective_on,
-       NULL::date, c.amount_minor, c.total_minor, c.category, c.description, c.reversed_position
+-- Every charge, invoice, payment, credit, refund, write-off and dispute as it was made, with its parts
+-- and the rest that is told of it; then by which event it ended, when and how; and, of invoices and
+-- payments, what last became of them. In the order they were made.
+SELECT uuid_send(c.account_id), c.position, 'charge', c.charge_id, c.seq, c.recorded_at,
+       c.effective_on, NULL::date, c.amount_minor, c.total_minor, c.category, c.description, c.taxes,
+       concat(c.late, ' ', c.ahead, ' ', c.quantity, ' ', c.unit_price),
+       c.reversed_position, c.reversed_on, NULL::text, NULL::bigint, NULL::date, NULL::text
 FROM receivables.charge AS c
 WHERE c.lane = %(lane)s
 UNION ALL
-SELECT uuid_send(v.account_id), v.position, 'invoice', v.number, v.seq, v.issued_on, v.due_on,
-       v.charges_minor - v.credits_minor + v.tax_minor, v.total_minor, v.kind,
-       concat_ws(' ', v.period_start, v.period_end, v.lines_count), v.cancelled_position
+SELECT uuid_send(v.account_id), v.position, 'invoice', v.number, v.seq, v.recorded_at,
+       v.issued_on, v.due_on, v.charges_minor - v.credits_minor + v.tax_minor, v.total_minor,
+       v.kind, concat_ws(' ', v.period_start, v.period_end, v.lines_count),
+       v.categories || v.taxes, NULL::text,
+       v.cancelled_position, v.cancelled_on, NULL::text, v.moved_position, v.moved_on, NULL::text
 FROM receivables.invoice AS v
 WHERE v.lane = %(lane)s
 UNION ALL
-SELECT uuid_send(p.account_id), p.position, 'payment', p.payment_id, p.seq, p.submitted_on,
-       NULL::date, p.amount_minor, p.amount_minor, p.method, p.invoice, NULL::bigint
+SELECT uuid_send(p.account_id), p.position, 'payment', p.payment_id, p.seq, p.recorded_at,
+       p.submitted_on, NULL::date, p.amount_minor, p.amount_minor, p.method, p.invoice,
+       NULL::jsonb, p.pay,
+       NULL::bigint, NULL::date, NULL::text, p.processed_seq, p.processed_on, p.stage
 FROM receivables.payment AS p
 WHERE p.lane = %(lane)s
 UNION ALL
-SELECT uuid_send(c.account_id), c.position, 'credit', c.credit_id, c.seq, c.effective_on,
-       NULL::date, c.amount_minor, c.total_minor, c.applies_to, c.invoice, c.reversed_position
+SELECT uuid_send(c.account_id), c.position, 'credit', c.credit_id, c.seq, c.recorded_at,
+       c.effective_on, NULL::date, c.amount_minor, c.total_minor, c.applies_to, c.invoice, c.taxes,
+       c.dispute_id,
+       c.reversed_position, c.reversed_on, NULL::text, NULL::bigint, NULL::date, NULL::text
 FROM receivables.credit AS c
 WHERE c.lane = %(lane)s
 UNION ALL
-SELECT uuid_send(r.account_id), r.position, 'refund', r.refund_id, r.seq, r.effective_on,
-       NULL::date, r.amount_minor, r.amount_minor, r.method, r.payment_id, r.reversed_position
+SELECT uuid_send(r.account_id), r.position, 'refund', r.refund_id, r.seq, r.recorded_at,
+       r.effective_on, NULL::date, r.amount_minor, r.amount_minor, r.method, r.payment_id, r.drawn,
+       NULL::text,
+       r.reversed_position, r.reversed_on, NULL::text, NULL::bigint, NULL::date, NULL::text
 FROM receivables.refund AS r
 WHERE r.lane = %(lane)s
 UNION ALL
-SELECT uuid_send(w.account_id), w.position, 'write_off', w.write_off_id, w.seq, w.effective_on,
-       NULL::date, w.amount_minor, w.amount_minor, NULL::text, w.invoice, w.reversed_position
+SELECT uuid_send(w.account_id), w.position, 'write_off', w.write_off_id, w.seq, w.recorded_at,
+       w.effective_on, NULL::date, w.amount_minor, w.amount_minor, NULL::text, w.invoice,
+       NULL::jsonb, NULL::text,
+       w.reversed_position, w.reversed_on, w.reversed_minor::text, NULL::bigint, NULL::date,
+       NULL::text
 FROM receivables.write_off AS w
 WHERE w.lane = %(lane)s
 UNION ALL
-SELECT uuid_send(d.account_id), d.position, 'dispute', d.dispute_id, d.seq, d.effective_on,
-       NULL::date, d.amount_minor, d.amount_minor, NULL::text, d.invoice, d.resolved_position
+SELECT uuid_send(d.account_id), d.position, 'dispute', d.dispute_id, d.seq, d.recorded_at,
+       d.effective_on, NULL::date, d.amount_minor, d.amount_minor, NULL::text, d.invoice,
+       NULL::jsonb, NULL::text,
+       d.resolved_position, d.resolved_on, d.outcome || concat(' ' || d.credit_id),
+       NULL::bigint, NULL::date, NULL::text
 FROM receivables.dispute AS d
 WHERE d.lane = %(lane)s
+ORDER BY 1, 2, 3, 4;
+
+-- name: steps
+-- Every allocation made or undone, step of a payment, and range of lines of an invoice (of none: at
+-- position 0), in the order they were made.
+SELECT uuid_send(a.account_id), a.position, 'allocation', a.n, a.invoice, a.version, a.recorded_at,
+       a.effective_on, NULL::date, a.amount_minor, a.recovered_minor, a.source,
+       a.made_version || '.' || a.made_n
+FROM receivables.allocation AS a
+WHERE a.lane = %(lane)s
+UNION ALL
+SELECT uuid_send(s.account_id), s.position, 'payment_step', 0, s.payment_id, s.version,
+       s.recorded_at, s.effective_on, NULL::date, s.amount_minor, s.received_minor, s.step,
+       NULL::text
+FROM receivables.payment_step AS s
+WHERE s.lane = %(lane)s
+UNION ALL
+SELECT uuid_send(r.account_id), COALESCE(v.position, 0), 'invoice_range', r.n, r.number, v.seq,
+       v.recorded_at, r.first_on, r.last_on, r.first_version, r.last_version, NULL::text, NULL::text
+FROM receivables.invoice_range AS r
+LEFT JOIN receivables.invoice AS v
+    ON v.lane = r.lane AND v.account_id = r.account_id AND v.number = r.number
+WHERE r.lane = %(lane)s
 ORDER BY 1, 2, 3, 4;
 
 -- name: days
@@ -168,18 +207,11 @@ CROSS JOIN LATERAL (
     VALUES ('unapplied', c.unapplied_minor), ('refunded', c.refunded_minor)
 ) AS side (figure, amount_minor)
 WHERE c.lane = %(lane)s AND side.amount_minor <> 0
-UNION ALL
-SELECT uuid_send(a.account_id), 'allocated', a.invoice,
-       greatest(least(sum(a.amount_minor), 9223372036854775807), -9223372036854775808)::bigint
-FROM receivables.allocation AS a
-WHERE a.lane = %(lane)s
-GROUP BY a.account_id, a.invoice
-HAVING sum(a.amount_minor) <> 0
 ORDER BY 1, 2, 3;
 
 -- name: journal_accounts
--- The accounts that the journal knows.
-SELECT uuid_send(a.account_id), a.account_number, a.currency
+-- The accounts that the journal knows, and the position of their first event.
+SELECT uuid_send(a.account_id), a.account_number, a.currency, a.position
 FROM journal.account AS a
 WHERE a.lane = %(lane)s
 ORDER BY a.account_id;

@@ -25,7 +25,10 @@ class Stream:
 
     def at(self, *key: Any) -> list[Row]:
         """The rows of a key, once there are none before it."""
-        found, row, fields = list[Row](), self._next, len(key)
+        row, fields = self._next, len(key)
+        if row is None or row[:fields] != key:
+            return []
+        found = list[Row]()
         while row is not None and row[:fields] == key:
             found.append(row)
             row = next(self._rows, None)

@@ -1,21 +1,31 @@
 """The things that events make rows of, as receivables must hold them: charges, invoices, payments and the like."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NamedTuple
+
+import msgspec
 
 from ledger import events as e
 from ledger.movements import line_total
+from ledger.parts import Part
 
+_MADE = ("id", "seq", "recorded_at")
 _DAY_AMOUNT = ("effective_on", "due_on", "amount", "total")
 COLUMNS = {
-    "charge": ("id", "seq", *_DAY_AMOUNT, "category", "description"),
-    "invoice": ("id", "seq", "issued_on", "due_on", "amount", "total", "kind", "period_and_lines"),
-    "payment": ("id", "seq", "submitted_on", "due_on", "amount", "total", "method", "invoice"),
-    "credit": ("id", "seq", *_DAY_AMOUNT, "applies_to", "invoice"),
-    "refund": ("id", "seq", *_DAY_AMOUNT, "method", "payment_id"),
-    "write_off": ("id", "seq", *_DAY_AMOUNT, "kind", "invoice"),
-    "dispute": ("id", "seq", *_DAY_AMOUNT, "kind", "invoice"),
+    "charge": (*_MADE, *_DAY_AMOUNT, "category", "description", "taxes", "late_ahead_quantity"),
+    "invoice": (
+        *(*_MADE, "issued_on", "due_on", "amount", "total", "kind", "period_and_lines"),
+        *("categories_and_taxes", "rest"),
+    ),
+    "payment": (
+        *(*_MADE, "submitted_on", "due_on", "amount", "total", "method", "invoice"),
+        *("parts", "pay"),
+    ),
+    "credit": (*_MADE, *_DAY_AMOUNT, "applies_to", "invoice", "taxes", "dispute_id"),
+    "refund": (*_MADE, *_DAY_AMOUNT, "method", "payment_id", "drawn", "rest"),
+    "write_off": (*_MADE, *_DAY_AMOUNT, "kind", "invoice", "parts", "rest"),
+    "dispute": (*_MADE, *_DAY_AMOUNT, "kind", "invoice", "parts", "rest"),
 }
 """By table, what the fields of a Thing are called there; those that a table lacks are null."""
 
@@ -23,82 +33,127 @@ COLUMNS = {
 class Thing(NamedTuple):
     """A row as the event makes it, in the order of the statement `things` from `id` on.
 
-    `amount_minor` is before tax where there is one.
+    `amount_minor` is before tax where there is one; `parts` are totals and taxes, as JSON has them.
     """
 
     id: str
     seq: int
+    recorded_at: datetime
     on: date
     due_on: date | None
     amount_minor: int
     total_minor: int
     sort: str | None
     about: str | None
+    parts: list[dict[str, Any]] | None
+    rest: str | None
 
 
-def made(event: e.Event, version: int) -> tuple[str, Thing] | None:
-    """The table and the row that an event makes, if it makes one; `version` is the event's."""
+class End(NamedTuple):
+    """How a thing ended: on which day, and what else its row says of it."""
+
+    on: date | None
+    told: str | None
+
+
+Made = tuple[int, datetime]
+"""The version that made a thing, and when it was recorded."""
+
+
+def made(event: e.Event, by: Made) -> tuple[str, Thing] | None:
+    """The table and the row that an event makes, if it makes one."""
     make = _MAKES.get(type(event))
-    return make(event, version) if make else None
+    return make(event, by) if make else None
 
 
-def ended(event: e.Event) -> tuple[str, str] | None:
-    """The table and the id of what an event reverses, cancels or resolves, if it does."""
+def ended(event: e.Event) -> tuple[str, str, End] | None:
+    """The table and the id of what an event reverses, cancels or resolves, if it does, and how."""
     found = _ENDS.get(type(event))
-    return (found[0], getattr(event, found[1])) if found else None
+    if found is None:
+        return None
+    table, id = found[0], getattr(event, found[1])
+    told: str | None = None
+    if isinstance(event, e.WriteOffReversed):
+        told = str(event.amount_minor)
+    elif isinstance(event, e.DisputeResolved):
+        told = " ".join(filter(None, (event.outcome, event.credit_id)))
+    return table, id, End(event.effective_on, told)
 
 
-def _charge(event: e.ChargePosted, version: int) -> tuple[str, Thing]:
-    total_minor = line_total(event.amount_minor, event.taxes)
-    said = (event.category, event.description)
-    on = event.effective_on
+def _charge(event: e.ChargePosted, by: Made) -> tuple[str, Thing]:
+    rest = _PLAIN
+    if event.late or event.ahead or event.quantity or event.unit_price:
+        flags = ("t" if is_so else "f" for is_so in (event.late, event.ahead))
+        rest = " ".join((*flags, event.quantity or "", event.unit_price or ""))
     return "charge", Thing(
-        event.charge_id, version, on, None, event.amount_minor, total_minor, *said
+        event.charge_id,
+        *by,
+        event.effective_on,
+        None,
+        event.amount_minor,
+        line_total(event.amount_minor, event.taxes),
+        event.category,
+        event.description,
+        _parts(event.taxes),
+        rest,
     )
 
 
-def _invoice(event: e.InvoiceIssued, version: int) -> tuple[str, Thing]:
+_PLAIN = "f f  "
+"""Of a charge that is neither late nor ahead, without quantity and unit price."""
+
+
+def _invoice(event: e.InvoiceIssued, by: Made) -> tuple[str, Thing]:
     lines = event.lines
     about = f"{event.period_start} {event.period_end} {lines.count}"
-    on, amounts = event.effective_on, (lines.total_minor, event.total_minor)
-    return "invoice", Thing(event.number, version, on, event.due_on, *amounts, "invoice", about)
+    days, amounts = (event.effective_on, event.due_on), (lines.total_minor, event.total_minor)
+    parts = _parts((*lines.categories, *lines.taxes))
+    return "invoice", Thing(event.number, *by, *days, *amounts, "invoice", about, parts, None)
 
 
-def _debit(event: e.PaymentReturned, version: int) -> tuple[str, Thing] | None:
+def _debit(event: e.PaymentReturned, by: Made) -> tuple[str, Thing] | None:
     if event.debit is None:
         return None
     number, amount_minor, on = event.debit.number, event.debit.amount_minor, event.effective_on
-    return "invoice", Thing(number, version, on, on, 0, amount_minor, "debit", "0")
+    return "invoice", Thing(number, *by, on, on, 0, amount_minor, "debit", "0", [], None)
 
 
-def _payment(event: e.PaymentSubmitted, version: int) -> tuple[str, Thing]:
-    return "payment", _plain(event.payment_id, event, version, event.method, event.invoice)
+def _payment(event: e.PaymentSubmitted, by: Made) -> tuple[str, Thing]:
+    plain = _plain(event.payment_id, event, by, event.method, event.invoice)
+    return "payment", plain._replace(rest=event.pay)
 
 
-def _credit(event: e.CreditIssued, version: int) -> tuple[str, Thing]:
+def _credit(event: e.CreditIssued, by: Made) -> tuple[str, Thing]:
+    plain = _plain(event.credit_id, event, by, event.applies_to, event.invoice)
     total_minor = line_total(event.amount_minor, event.taxes)
-    plain = _plain(event.credit_id, event, version, event.applies_to, event.invoice)
-    return "credit", plain._replace(total_minor=total_minor)
+    return "credit", plain._replace(
+        total_minor=total_minor, parts=_parts(event.taxes), rest=event.dispute_id
+    )
 
 
-def _refund(event: e.RefundIssued, version: int) -> tuple[str, Thing]:
-    return "refund", _plain(event.refund_id, event, version, event.method, event.payment_id)
+def _refund(event: e.RefundIssued, by: Made) -> tuple[str, Thing]:
+    plain = _plain(event.refund_id, event, by, event.method, event.payment_id)
+    return "refund", plain._replace(parts=_parts(event.drawn))
 
 
-def _write_off(event: e.InvoiceWrittenOff, version: int) -> tuple[str, Thing]:
-    return "write_off", _plain(event.write_off_id, event, version, None, event.invoice)
+def _write_off(event: e.InvoiceWrittenOff, by: Made) -> tuple[str, Thing]:
+    return "write_off", _plain(event.write_off_id, event, by, None, event.invoice)
 
 
-def _dispute(event: e.DisputeOpened, version: int) -> tuple[str, Thing]:
-    return "dispute", _plain(event.dispute_id, event, version, None, event.invoice)
+def _dispute(event: e.DisputeOpened, by: Made) -> tuple[str, Thing]:
+    return "dispute", _plain(event.dispute_id, event, by, None, event.invoice)
 
 
-def _plain(id: str, event: Any, version: int, sort: str | None, about: str | None) -> Thing:
-    amount_minor = event.amount_minor
-    return Thing(id, version, event.effective_on, None, amount_minor, amount_minor, sort, about)
+def _plain(id: str, event: Any, by: Made, sort: str | None, about: str | None) -> Thing:
+    on, amount_minor = event.effective_on, event.amount_minor
+    return Thing(id, *by, on, None, amount_minor, amount_minor, sort, about, None, None)
 
 
-_MAKES: dict[type[e.Event], Callable[[Any, int], tuple[str, Thing] | None]] = {
+def _parts(parts: tuple[Part, ...]) -> list[dict[str, Any]]:
+    return [msgspec.to_builtins(part) for part in parts]
+
+
+_MAKES: dict[type[e.Event], Callable[[Any, Made], tuple[str, Thing] | None]] = {
     e.ChargePosted: _charge,
     e.InvoiceIssued: _invoice,
     e.PaymentReturned: _debit,

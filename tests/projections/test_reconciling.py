@@ -97,6 +97,9 @@ def test_rows_that_are_gone_or_too_many_are_named(kept_books: Database) -> None:
         ),
         f"DELETE FROM receivables.invoice WHERE {mine} AND number = 'I1'": (
             *(("receivables.invoice I1", figure, ANY) for figure in ("row", "open", "charges")),
+            # Which tell only by their invoice where they belong.
+            ("receivables.invoice_range", "row", None),
+            ("receivables.invoice_range I1", "row", ANY),
         ),
         f"DELETE FROM receivables.account WHERE {mine}": (("receivables.account", "row", ANY),),
         f"DELETE FROM ledger.account WHERE {mine}": (("ledger.account", "row", ANY),),
