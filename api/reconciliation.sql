@@ -1,10 +1,11 @@
 -- What reconciliations found: kept as billing_writer, read as billing_reader.
 
 -- name: found
--- What the last one found of a lane.
+-- What the last one found of a lane; whoever else keeps something of it waits.
 SELECT r.found::text
 FROM ledger.reconciliation AS r
-WHERE r.lane = %(lane)s;
+WHERE r.lane = %(lane)s
+FOR UPDATE;
 
 -- name: keep
 -- A lane was reconciled.
@@ -13,7 +14,7 @@ INSERT INTO ledger.reconciliation AS r (
     events, differences, found
 )
 VALUES (
-    %(lane)s, %(started_at)s, clock_timestamp(), %(log_position)s, %(receivables_position)s,
+    %(lane)s, %(seen_at)s, clock_timestamp(), %(log_position)s, %(receivables_position)s,
     %(journal_position)s, %(accounts)s, %(events)s, %(differences)s, %(found)s::jsonb
 )
 ON CONFLICT (lane) DO UPDATE

@@ -92,12 +92,12 @@ class Reconciliations:
         self._url = acting_as(service_url, WRITER)
         self._connection: Connection | None = None
 
-    def keep(self, proof: LaneProof, started_at: datetime) -> list[DifferenceFound]:
+    def keep(self, proof: LaneProof) -> list[DifferenceFound]:
         """Keeps what was found of a lane; the differences that were not found the last time."""
         found = [shown(difference) for difference in proof.kept]
         with self._open().transaction():
             rows = self._open().execute(SQL["found"], {"lane": proof.lane}).fetchall()
-            given = msgspec.structs.asdict(proof) | {"started_at": started_at}
+            given = msgspec.structs.asdict(proof)
             given["found"] = msgspec.json.encode(found).decode()
             del given["kept"]
             self._open().execute(SQL["keep"], given)

@@ -2,7 +2,6 @@
 
 import argparse
 from contextlib import closing
-from datetime import UTC, datetime
 
 from api.cli.regional import add_json, add_region, chosen, fit_databases
 from api.cli.screen import REFUSED, Screen
@@ -62,11 +61,10 @@ def _prove(database: Database, workers: int | None, screen: Screen) -> bool:
         done += some
         screen.progress(f"{code}: events", done, events)
 
-    started_at = datetime.now(UTC)
     proofs = []
     with closing(Reconciliations(database.service_url)) as kept:
         for proof in reconcile(database.service_url, told, workers=workers):
-            raise_alarms(code, kept.keep(proof, started_at))
+            raise_alarms(code, kept.keep(proof))
             proofs.append(proof)
     _tell(code, proofs, screen)
     return any(proof.differences for proof in proofs)

@@ -8,9 +8,9 @@ import logging
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 
 import psycopg
 
@@ -38,12 +38,14 @@ RESTS = 3.0
 def keep_reconciled(database: Database, every_s: int, stopping: threading.Event) -> None:
     """Reconciles each lane that was not for so long, until told to stop; what goes wrong is logged."""
     region = database.region.code
+    failed = Counter[int]()
     stopping.wait(min(BEGIN_S, every_s))
     with closing(Reconciliations(database.service_url)) as kept:
         while not stopping.is_set():
             try:
-                if lanes := kept.due(every_s):
-                    _reconcile(database, lanes, kept, stopping)
+                # What cannot be read of one lane keeps no other from being reconciled.
+                if lanes := sorted(kept.due(every_s), key=lambda lane: failed[lane]):
+                    _reconcile(database, lanes, kept, stopping, failed)
                 standing = kept.standing()
                 finished_at = standing.finished_at if standing.lanes == LANES else None
                 metrics.reconciled(
@@ -65,21 +67,33 @@ def keep_reconciled(database: Database, every_s: int, stopping: threading.Event)
 
 
 def _reconcile(
-    database: Database, lanes: Sequence[int], kept: Reconciliations, stopping: threading.Event
+    database: Database,
+    lanes: Sequence[int],
+    kept: Reconciliations,
+    stopping: threading.Event,
+    failed: Counter[int],
 ) -> None:
-    """What is found of the lanes is kept; each is seen at a moment of its own, which is short."""
-    worker = Worker("reconciler", _work, database.service_url, lanes)
+    """What is found of the lanes is kept; each is seen at a moment of its own, which is short.
+
+    A lane at which it ends is counted in `failed`, until it is reconciled.
+    """
+    worker, left = Worker("reconciler", _work, database.service_url, lanes), [*lanes]
     try:
         while not stopping.is_set():
             if not worker.connection.poll(HEAR_S):
                 continue
             match worker.said():
-                case (datetime() as started_at, LaneProof() as proof):
-                    raise_alarms(database.region.code, kept.keep(proof, started_at))
+                case LaneProof() as proof:
+                    left.remove(proof.lane)
+                    del failed[proof.lane]
+                    raise_alarms(database.region.code, kept.keep(proof))
                 case Exception() as fault:
                     raise fault
                 case None:
                     return
+    except (psycopg.Error, WorkerFailed, ViewsReplaced):
+        failed.update(left[:1])
+        raise
     finally:
         end([worker])
 
@@ -90,9 +104,9 @@ def _work(parent: Parent, service_url: str, lanes: Sequence[int]) -> None:
         os.nice(NICENESS)
     try:
         for lane in lanes:
-            started_at, began = datetime.now(UTC), time.monotonic()
+            began = time.monotonic()
             [proof] = reconcile(service_url, lanes=(lane,))
-            parent.tell((started_at, proof))
+            parent.tell(proof)
             time.sleep(RESTS * (time.monotonic() - began))
         parent.tell(None)
     except (psycopg.Error, ViewsReplaced) as fault:

@@ -56,7 +56,7 @@ class Books:
         positions = self.rows("positions")
         if not positions:  # the tables that are there now held nothing at that moment
             raise ViewsReplaced
-        [(log, receivables, journal, self.is_head_timed)] = positions
+        [(self.seen_at, log, receivables, journal, self.is_head_timed)] = positions
         self.log_position, self.receivables_position, self.journal_position = (
             log,
             receivables,

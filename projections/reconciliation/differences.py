@@ -1,5 +1,6 @@
 """Where the books do not agree: the account, the figure, what it should be, and since which event."""
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -47,9 +48,13 @@ class Differences:
 
 
 class LaneProof(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found of a lane, and at which positions: of the log, and of what was held against it."""
+    """What was found of a lane, and at which positions: of the log, and of what was held against it.
+
+    `seen_at` is when that was, by the database's clock.
+    """
 
     lane: int
+    seen_at: datetime
     log_position: int
     receivables_position: int
     journal_position: int

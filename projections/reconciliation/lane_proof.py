@@ -38,6 +38,7 @@ def prove_lane(connection: Connection, lane: int, told: Callable[[int], None]) -
             raise ViewsReplaced
     return LaneProof(
         lane=lane,
+        seen_at=books.seen_at,
         log_position=books.log_position,
         receivables_position=books.receivables_position,
         journal_position=books.journal_position,

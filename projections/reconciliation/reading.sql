@@ -1,10 +1,11 @@
 -- What a lane holds, all of it seen at one moment: read by billing_auditor, in order of account.
 
 -- name: positions
--- How far the log and both read models are in a lane, and whether the head tells the instant of its
--- last event (null: that is missing); the tables are those of the moment: had a rebuild put others
+-- When this is, by the database's clock; how far the log and both read models are in a lane, and
+-- whether the head tells the instant of its last event (null: that is missing). The tables are those of the moment: had a rebuild put others
 -- in their place, the rows of this moment would not be in them.
-SELECT h.position, r.position, j.position, h.position = 0 OR h.recorded_at = e.recorded_at
+SELECT transaction_timestamp(), h.position, r.position, j.position,
+       h.position = 0 OR h.recorded_at = e.recorded_at
 FROM ledger.lane_head AS h
 LEFT JOIN ledger.event AS e ON e.lane = h.lane AND e.position = h.position
 JOIN receivables.tracking AS r ON r.lane = h.lane

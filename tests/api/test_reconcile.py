@@ -3,23 +3,26 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from api import metrics
 from api.app import create_app
 from api.checkup import reconciliation
 from api.embedded import EmbeddedServer
-from api.reconciliations import Reconciliations
+from api.reconciliations import Reconciliations, shown
 from api.serving import reconciling
 from api.wiring import Database, Doors
+from ledger.processes import WorkerFailed
 from ledger.store.lanes import LANES, account_id, lane_of
+from projections.reconciliation.differences import LaneProof
 from projections.reconciliation.reconciling import reconcile
 from tests.api.books import TOKENS, fill
 from tests.api.conftest import REGIONS, fresh_database, regions_file
@@ -140,7 +143,7 @@ def test_the_service_reconciles_what_is_due_and_raises_an_alarm_once(
     """A difference is logged when it is new, without amounts, and counted for as long as it lasts."""
     with closing(Reconciliations(region.service_url)) as kept:
         for proof in reconcile(region.service_url):
-            kept.keep(proof, datetime.now(UTC))
+            kept.keep(proof)
     seen: list[tuple[int, float]] = []
     monkeypatch.setattr(reconciling, "BEGIN_S", 0.0)
     monkeypatch.setattr(reconciling, "POLL_S", 0.1)
@@ -165,6 +168,74 @@ def test_the_service_reconciles_what_is_due_and_raises_an_alarm_once(
         for one in alarms
     ]
     assert not {"expected", "found", "says"} & vars(alarms[0]).keys()
+
+
+def test_two_that_find_it_at_once_raise_one_alarm(region: Database) -> None:
+    """The second waits until the first has kept what it found, and finds nothing new."""
+    [agreeing] = reconcile(region.service_url, lanes=(LANE,))
+    with closing(Reconciliations(region.service_url)) as kept, altered(region):
+        kept.keep(agreeing)
+        [differing] = reconcile(region.service_url, lanes=(LANE,))
+        found = msgspec.json.encode([shown(one) for one in differing.kept]).decode()
+        new: list[Any] = [None]
+
+        def second() -> None:
+            new[0] = kept.keep(differing)
+
+        thread, first = threading.Thread(target=second), owner(region).owner_url
+        with psycopg.connect(first) as connection:  # commits
+            connection.execute("UPDATE ledger.reconciliation SET found = %s", [found])
+            thread.start()
+            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            eventually(lambda: owner(region).rows(waits) == [1])
+        thread.join(30)
+        assert new == [[]]
+        kept.keep(agreeing)
+
+
+class Stumbling:
+    """A process that finds no lane to differ, and comes to grief at lane 0."""
+
+    def __init__(self, name: str, work: Any, service_url: str, lanes: Sequence[int]) -> None:
+        self._lanes = iter(lanes)
+        self.connection = self
+
+    def poll(self, seconds: float) -> bool:
+        return True
+
+    def said(self) -> object:
+        lane = next(self._lanes, None)
+        if lane == 0:
+            raise WorkerFailed("it came to grief")
+        numbers = dict.fromkeys(LaneProof.__struct_fields__, 0)
+        agrees = {**numbers, "lane": lane, "seen_at": datetime.now(UTC), "kept": ()}
+        return None if lane is None else LaneProof(**agrees)
+
+    def terminate(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_lane_that_cannot_be_read_keeps_no_other_waiting(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the first that is due, and the last to be tried again."""
+    own = fresh_database(server, REGIONS[0])
+    own.migrate()
+    for name, seconds in (("BEGIN_S", 0.0), ("POLL_S", 0.1), ("PAUSE_S", 0.1)):
+        monkeypatch.setattr(reconciling, name, seconds)
+    monkeypatch.setattr(reconciling, "Worker", Stumbling)
+    stopping = threading.Event()
+    thread = threading.Thread(target=reconciling.keep_reconciled, args=(own, EVERY_S, stopping))
+    thread.start()
+    query = "SELECT count(*) FROM ledger.reconciliation WHERE lane > 0"
+    try:
+        eventually(lambda: owner(own).rows(query) == [LANES - 1])
+    finally:
+        stopping.set()
+        thread.join(30)
 
 
 def let_time_pass(region: Database) -> None:

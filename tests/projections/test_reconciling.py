@@ -240,6 +240,7 @@ def test_all_lanes_are_seen_at_one_moment_while_writes_go_on(
     """What is written and followed after the first lane was read is in no lane's proof, whoever reads."""
     for workers in (1, 2):
         before = kept_books.rows("SELECT sum(position) FROM ledger.lane_head")
+        [now] = kept_books.rows("SELECT clock_timestamp()")
         proofs = reconcile(kept_books.service_url, workers=workers)
         first = next(proofs)
         number = f"W-{workers}"
@@ -248,6 +249,7 @@ def test_all_lanes_are_seen_at_one_moment_while_writes_go_on(
         found = [first, *proofs]
         assert list(range(LANES)) == sorted(proof.lane for proof in found)
         assert before == [sum(proof.log_position for proof in found)]
+        assert all(now <= proof.seen_at for proof in found)
         assert before == [sum(proof.events for proof in found)]
         assert [] == [one for proof in found for one in proof.kept]
 
