@@ -26,6 +26,11 @@ SESSION = {
     "cursor_tuple_fraction": "1.0",
 }
 
+_NO_SNAPSHOT = (
+    psycopg.errors.UndefinedObject,
+    psycopg.errors.InvalidParameterValue,  # PostgreSQL 15 to 17
+)
+
 Told = Callable[[int], None]
 
 
@@ -120,6 +125,9 @@ def _moment(connection: Connection, snapshot: str | None = None) -> Iterator[Non
     connection.execute(SQL["begin"])
     if snapshot is not None:
         statement = sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot))
-        connection.execute(statement)
+        try:
+            connection.execute(statement)
+        except _NO_SNAPSHOT as fault:
+            raise psycopg.OperationalError("who shares the moment has lost it") from fault
     yield
     connection.execute("ROLLBACK")

@@ -1,15 +1,17 @@
 """Reconciliation: books that agree have no difference, and whatever was altered in them is named."""
 
 import random
+from contextlib import closing
 from unittest.mock import ANY
 
+import psycopg
 import pytest
 
 from ledger.store.committer import Ledger
 from ledger.store.lanes import LANES, account_id, lane_of
 from projections.journal import JOURNAL
 from projections.model import creation
-from projections.reconciliation import lane_proof
+from projections.reconciliation import lane_proof, reconciling
 from projections.reconciliation.reconciling import reconcile
 from tests.projections.altering import (
     LANE,
@@ -252,6 +254,16 @@ def test_all_lanes_are_seen_at_one_moment_while_writes_go_on(
         assert all(now <= proof.seen_at for proof in found)
         assert before == [sum(proof.events for proof in found)]
         assert [] == [one for proof in found for one in proof.kept]
+
+
+def test_a_moment_that_is_lost_is_a_database_that_does_not_answer(database: Database) -> None:
+    """A worker that begins when the connection that shares the moment has broken: nothing is odd about it."""
+    with (
+        closing(reconciling._connected(database.service_url)) as connection,
+        pytest.raises(psycopg.OperationalError, match="has lost it"),
+        reconciling._moment(connection, "00000003-0000001B-1"),
+    ):
+        pass
 
 
 def test_a_read_model_that_is_swapped_meanwhile_is_read_anew(
