@@ -62,12 +62,12 @@ class Books:
             receivables,
             journal,
         )
-        self.cuts = Cuts(Cut(*row) for row in self.rows("cuts"))
-        self.receivables_parked = self._by_account("receivables_parked")
-        self.journal_parked = self._by_account("journal_parked")
-        self.accounts = self._by_account("accounts")
-        self.written = self._by_account("written")
-        self.journal_accounts = self._by_account("journal_accounts")
+        self.cuts = Cuts()
+        self.receivables_parked: dict[bytes, Row] = {}
+        self.journal_parked: dict[bytes, Row] = {}
+        self.accounts: dict[bytes, Row] = {}
+        self.written: dict[bytes, Row] = {}
+        self.journal_accounts: dict[bytes, Row] = {}
         with ExitStack() as stack:
             self.events = self._stream("events", stack)
             self.movements = Stream(self._stream("movements", stack))
@@ -103,15 +103,24 @@ class Books:
         """By currency and control account, what the figures say that it should be, debits positive."""
 
     def begin(self) -> None:
-        """Every stream has its first rows; raises RowUnreadable."""
+        """The small tables are read, and every stream has its first rows; raises RowUnreadable."""
+        self.cuts = Cuts(Cut(*row) for row in self.rows("cuts"))
+        for block, rows in (
+            ("receivables_parked", self.receivables_parked),
+            ("journal_parked", self.journal_parked),
+            ("accounts", self.accounts),
+            ("written", self.written),
+            ("journal_accounts", self.journal_accounts),
+        ):
+            rows.update((row[0], row) for row in self.rows(block))
         for _, stream in self.streams:
             stream.begin()
 
     def rows(self, block: str, **given: object) -> list[Any]:
         """What a statement says of the lane."""
         with self._connection.cursor(binary=True) as cursor:
-            cursor.execute(SQL[block], {"lane": self.lane, **given})
             try:
+                cursor.execute(SQL[block], {"lane": self.lane, **given})
                 return cast(list[Any], cursor.fetchall())
             except psycopg.DataError as fault:
                 raise RowUnreadable(block, fault) from fault
@@ -177,9 +186,6 @@ class Books:
                 f"{_shown(row[1:])} is of no event of the log",
                 account_number=self.number_of(row[0]),
             )
-
-    def _by_account(self, block: str) -> dict[bytes, Row]:
-        return {row[0]: row for row in self.rows(block)}
 
     def _stream(self, block: str, stack: ExitStack) -> Iterator[Row]:
         cursor = stack.enter_context(closing(ServerCursor[Row](self._connection, block)))

@@ -43,6 +43,22 @@ def test_sums_that_are_no_numbers_are_named(kept_books: Database) -> None:
             assert ("sums", "row") == (difference.where, difference.figure)
 
 
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ("receivables.account SET opened_on = 'infinity'", "accounts"),
+        (f"receivables.invoice SET charges_minor = {2**63 - 1}, tax_minor = 1", "things"),
+    ],
+)
+def test_a_row_that_the_database_cannot_add_up_or_send_is_named(
+    kept_books: Database, change: str, where: str
+) -> None:
+    """A day that is none in a table that is read whole, and amounts whose sum is beyond 64 bits."""
+    with altered(kept_books, f"UPDATE {change} WHERE {MINE}") as named:
+        [difference] = named.values()
+        assert (where, "row") == (difference.where, difference.figure)
+
+
 def test_a_head_that_was_altered_is_named(kept_books: Database) -> None:
     """Its position, be it one that no counting would reach, and the instant that the next event takes."""
     [head] = kept_books.rows("SELECT position FROM ledger.lane_head WHERE lane = %s", LANE)
