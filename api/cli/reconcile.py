@@ -80,7 +80,10 @@ def _tell(code: str, proofs: list[LaneProof], screen: Screen) -> None:
     says = f"{count:,} differences" if count else "all agree"
     screen.say(f"{code}: {events:,} events of {accounts:,} accounts in {LANES} lanes: {says}")
     for view in ("receivables", "journal"):
-        behind = events - sum(getattr(proof, f"{view}_position") for proof in proofs)
+        # Of each lane, for events that could not be read were not counted.
+        behind = sum(
+            max(0, proof.log_position - getattr(proof, f"{view}_position")) for proof in proofs
+        )
         if behind:
             screen.say(f"{code}: {view} had not taken {behind:,} of them yet")
     screen.result(

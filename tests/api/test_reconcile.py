@@ -137,6 +137,19 @@ def test_what_a_view_has_not_taken_is_said(server: EmbeddedServer, tmp_path: Pat
     ] == said[1:]
 
 
+def test_what_could_not_be_read_is_nothing_that_a_view_had_not_taken(
+    region: Database, command: Any
+) -> None:
+    """A row of a day that is none: its lane's events are not counted, and no view is behind for it."""
+    day = "UPDATE receivables.invoice SET due_on = '{}' WHERE number = 'i-1'"
+    owner(region).run(day.format("infinity"))
+    done = command()
+    owner(region).run(day.format("2020-03-01"))
+    assert 1 == done.code
+    assert "had not taken" not in done.out
+    assert done.out.strip().endswith("1 differences")
+
+
 def test_the_service_reconciles_what_is_due_and_raises_an_alarm_once(
     region: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
