@@ -1,22 +1,44 @@
 """Books that are altered behind the ledger's back, and what a reconciliation names of it."""
 
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
 
+from api.embedded import EmbeddedServer
+from ledger.store.committer import Ledger
 from ledger.store.lanes import account_id, lane_of
+from ledger.store.migrate import migrate
 from projections.follower import Follower
 from projections.journal import JOURNAL
+from projections.migrations import sources
 from projections.receivables import RECEIVABLES
 from projections.reconciliation.differences import Difference
 from projections.reconciliation.reconciling import reconcile
-from tests.store.databases import US, Database
+from tests.projections.books import append
+from tests.store.databases import SERVICE, US, Database
+from tests.store.scenario import every_command, requests
 
 NUMBER = "A-1"
 LANE = lane_of(account_id(US.code, NUMBER))
 OTHERS = [n for n in (f"B-{n}" for n in range(400)) if lane_of(account_id(US.code, n)) == LANE]
+
+
+def lived_through(server: EmbeddedServer, *numbers: str) -> Database:
+    """A fresh database of accounts that have lived through everything, followed to its end."""
+    name = f"test_{uuid.uuid4().hex[:16]}"
+    server.ensure_database(name)
+    owner_url = server.owner_url(name)
+    migrate(owner_url, region=US, service_role=SERVICE, sources=sources())
+    database = Database(name, owner_url, server.service_url(name))
+    with closing(Ledger(database.service_url, US.code)) as ledger:
+        for number in numbers:
+            append(ledger, requests(number, every_command()))
+    follow(database)
+    assert [] == found(database)
+    return database
 
 
 def follow(database: Database, *names: str) -> None:

@@ -4,33 +4,26 @@ import json
 
 import pytest
 
-from ledger.store.committer import Ledger
+from api.embedded import EmbeddedServer
 from ledger.store.lanes import account_id
 from tests.projections.altering import (
     LANE,
     NUMBER,
     OTHERS,
     altered,
-    follow,
-    found,
+    lived_through,
     position_of,
     version_of,
 )
-from tests.projections.books import append
 from tests.store.databases import US, Database
-from tests.store.scenario import every_command, requests
 
 MINE = f"account_id = '{account_id(US.code, NUMBER)}'"
 
 
-@pytest.fixture
-def kept_books(ledger: Ledger, database: Database) -> Database:
-    """A lane of two accounts that have lived through everything, followed to its end."""
-    for number in (NUMBER, OTHERS[0]):
-        append(ledger, requests(number, every_command()))
-    follow(database)
-    assert [] == found(database)
-    return database
+@pytest.fixture(scope="module")
+def kept_books(server: EmbeddedServer) -> Database:
+    """A lane of two accounts that have lived through everything; each test puts back what it alters."""
+    return lived_through(server, NUMBER, OTHERS[0])
 
 
 def test_sums_that_are_no_numbers_are_named(kept_books: Database) -> None:

@@ -6,16 +6,14 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
-from ledger.store.committer import Ledger
+from api.embedded import EmbeddedServer
 from ledger.store.lanes import account_id
 from ledger.store.roles import connecting
 from projections.model import Connection
 from projections.reconciliation.lane_proof import prove_lane
 from projections.reconciliation.reconciling import SESSION
-from tests.projections.altering import LANE, NUMBER, follow, found
-from tests.projections.books import append
-from tests.store.databases import US, Database
-from tests.store.scenario import every_command, requests
+from tests.projections.altering import LANE, NUMBER, lived_through
+from tests.store.databases import US
 
 NOBODY = account_id(US.code, "N-1")
 ALL = frozenset(("*",))
@@ -79,11 +77,9 @@ class Column(NamedTuple):
 
 
 @pytest.fixture
-def owner(ledger: Ledger, database: Database) -> Iterator[Connection]:
+def owner(server: EmbeddedServer) -> Iterator[Connection]:
     """The owner's connection to books of an account that has lived through everything."""
-    append(ledger, requests(NUMBER, every_command()))
-    follow(database)
-    assert [] == found(database)
+    database = lived_through(server, NUMBER)
     with psycopg.connect(connecting(database.owner_url, **SESSION), autocommit=True) as connection:
         yield connection
 

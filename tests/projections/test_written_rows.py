@@ -2,33 +2,27 @@
 
 import pytest
 
-from ledger.store.committer import Ledger
+from api.embedded import EmbeddedServer
 from ledger.store.lanes import account_id
 from tests.projections.altering import (
     LANE,
     NUMBER,
     altered,
-    follow,
-    found,
+    lived_through,
     position_of,
     version_of,
 )
-from tests.projections.books import append
 from tests.store.databases import US, Database
-from tests.store.scenario import every_command, requests
 
 MINE = f"account_id = '{account_id(US.code, NUMBER)}'"
 REPLACED = "convert_to(replace(convert_from(state, 'UTF8'), '{}', '{}'), 'UTF8')"
 ITEM = "kind, id, seq, version, state, due_on, open_minor, undisputed_minor, written_off_minor"
 
 
-@pytest.fixture
-def kept_books(ledger: Ledger, database: Database) -> Database:
-    """An account that has lived through everything, followed to its end."""
-    append(ledger, requests(NUMBER, every_command()))
-    follow(database)
-    assert [] == found(database)
-    return database
+@pytest.fixture(scope="module")
+def kept_books(server: EmbeddedServer) -> Database:
+    """An account that has lived through everything; each test puts back what it alters."""
+    return lived_through(server, NUMBER)
 
 
 def test_what_an_item_says_is_named(kept_books: Database) -> None:
