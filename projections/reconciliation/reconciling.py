@@ -22,6 +22,10 @@ SESSION = {
     "jit": "off",
     "billing.scope": "*",
     "work_mem": "32MB",
+    # What a database sets against forgotten transactions and slow statements is not for this one: it
+    # sorts whole lanes, and shares its moment for as long as others take.
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
     # All rows are read, not the first few.
     "cursor_tuple_fraction": "1.0",
 }

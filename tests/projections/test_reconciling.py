@@ -256,6 +256,17 @@ def test_all_lanes_are_seen_at_one_moment_while_writes_go_on(
         assert [] == [one for proof in found for one in proof.kept]
 
 
+def test_no_limit_of_the_database_is_for_it(kept_books: Database) -> None:
+    """Such as operators set for other work: statements may take long, and the moment is kept meanwhile."""
+    for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+        kept_books.run(f"ALTER DATABASE {kept_books.name} SET {limit} = '1ms'")
+        proofs = list(reconcile(kept_books.service_url, lanes=(LANE, OTHER_LANE), workers=2))
+        assert [()] * 2 == [proof.kept for proof in proofs]
+        unlimited = {"options": "-c statement_timeout=0", "autocommit": True}
+        with psycopg.connect(kept_books.owner_url, **unlimited) as owner:
+            owner.execute(f"ALTER DATABASE {kept_books.name} RESET {limit}".encode())
+
+
 def test_a_moment_that_is_lost_is_a_database_that_does_not_answer(database: Database) -> None:
     """A worker that begins when the connection that shares the moment has broken: nothing is odd about it."""
     with (
