@@ -144,6 +144,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "internal_error": (500, "Something went wrong here"),
     "overloaded": (503, "Too busy"),
     "database_unavailable": (503, "The database does not answer"),
+    "view_damaged": (503, "A view is damaged"),
 }
 """Status and title of every problem."""
 

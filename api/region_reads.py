@@ -13,12 +13,14 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
+import psycopg
 from psycopg import sql
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api import parameters
 from api.asking import private
+from api.damage import view_damaged
 from api.database import Transaction
 from api.doors import RegionDoor
 from api.entering import bearer, enter
@@ -29,6 +31,7 @@ from api.problems import Problem
 from api.security.scope import Permission
 from api.vectors import VECTOR_SCHEMA, Vector, unknown, written
 from ledger.errors import KnownAtInFuture, ViewBehind
+from ledger.store.faults import message_of
 from ledger.store.lanes import LANES
 from ledger.store.sql import load
 
@@ -154,7 +157,7 @@ class RegionRead:
             if await self._is_swapped(transaction):
                 asked.behind = Vector(region, found[0][0]).text()
                 return None
-            reached = _reached(found)
+            reached = _reached(self._views, found)
             positions = asked.positions or reached.views
             asked.behind = _behind(region, reached, [positions, asked.wanted])
             if asked.behind is not None:
@@ -170,7 +173,11 @@ class RegionRead:
                 given=asked.given,
                 key=key,
             )
-            body = await self._work(reading)
+            try:
+                body = await self._work(reading)
+            except psycopg.DataError as fault:
+                says = f"it holds a row that cannot be read: {message_of(fault)}"
+                raise view_damaged(self._views[0], says) from fault
             if await self._is_swapped(transaction):
                 asked.behind = reading.position
                 return None
@@ -259,9 +266,13 @@ async def _recorded_at(transaction: Transaction, positions: Sequence[int]) -> da
     return found
 
 
-def _reached(found: Sequence[tuple[Any, ...]]) -> Reached:
-    """How far the log and the slowest of the views are."""
+def _reached(views: Sequence[str], found: Sequence[tuple[Any, ...]]) -> Reached:
+    """How far the log and the slowest of the views are; raises Problem for a view that cannot be so far."""
     heads: list[int] = found[0][0]
+    for view, (_, positions, _) in zip(views, found, strict=True):
+        for lane, at in enumerate(positions):
+            if at is None or at > heads[lane]:
+                raise view_damaged(view, f"how far lane {lane} of {view} is cannot be told")
     slowest = [min(lane) for lane in zip(*(row[1] for row in found), strict=True)]
     is_even = all(row[1] == slowest for row in found)
     return Reached(heads, slowest, max(row[2] for row in found), is_even)

@@ -161,6 +161,10 @@ async def _outline(
     [(reached, parked)] = await transaction.rows(_SQL["reached"], ())
     if await _is_swapped(transaction):
         return None
+    if None in reached:
+        raise Refused(
+            "how far the views are cannot be told: `billing-ledger reconcile` says of which"
+        )
     positions = given or reached
     if any(position > has for position, has in zip(positions, reached, strict=True)):
         raise Misuse(f"--at: the events of region {region} have not come that far")

@@ -31,7 +31,10 @@ Balances = Mapping[Account, int]
 
 
 class ExportDiffers(Exception):
-    """The entries of a month do not add up to the journal's sums: the export is broken off."""
+    """The entries of a month do not add up to the journal's sums: the export is broken off.
+
+    So it is of sums that are none: nothing adds up to half a minor unit.
+    """
 
 
 class Reads(Protocol):
@@ -125,7 +128,10 @@ async def outline(
     parked: int,
     periods: Sequence[Period],
 ) -> Outline:
-    """The outline at positions that the journal has reached, in a transaction that sees one moment."""
+    """The outline at positions that the journal has reached, in a transaction that sees one moment.
+
+    Raises ExportDiffers when a sum is no amount.
+    """
     given = {
         "positions": list(positions),
         "first": periods[0].first_on,
@@ -140,6 +146,8 @@ async def outline(
     accounts = dict.fromkeys(((row[0], row[1]) for row in sums), 0)
     moved: dict[date | None, list[tuple[Account, int, int]]] = {}
     for currency, account, month, moved_minor, sides in sums:
+        if not moved_minor.is_finite() or moved_minor % 1:
+            raise ExportDiffers("a sum of the journal is no whole number of minor units")
         moved.setdefault(month, []).append(((currency, account), int(moved_minor), int(sides)))
     balances = dict(accounts)
     _add(balances, moved.get(None, ()))

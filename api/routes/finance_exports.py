@@ -10,11 +10,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api import parameters
+from api.damage import view_damaged
 from api.database import Transaction
 from api.doors import RegionDoor
 from api.entering import bearer, enter
 from api.event_stream import STREAM
-from api.exports.books import MONTHS_MAX, VIEWS, Outline, months_of, outline
+from api.exports.books import MONTHS_MAX, VIEWS, ExportDiffers, Outline, months_of, outline
 from api.exports.writing import FORMS, PARQUET, Form, Writer, parts
 from api.operations import Operation
 from api.parameters import Parameter
@@ -81,6 +82,7 @@ def export_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
             replies={200: Parquet if form.media_type == PARQUET else str},
             reply_type=form.media_type.partition(";")[0],
             problems=(401, 403, 422, 503),
+            codes=("view_damaged",),
         )
         for name, form in FORMS.items()
     ]
@@ -131,14 +133,17 @@ async def _outline(reading: RegionReading) -> Outline:
         periods = months_of(first, last)
     except ValueError as fault:
         raise invalid_query("through", str(fault)) from None
-    return await outline(
-        reading.transaction,
-        region=reading.region,
-        position=reading.position,
-        positions=reading.positions,
-        parked=reading.parked,
-        periods=periods,
-    )
+    try:
+        return await outline(
+            reading.transaction,
+            region=reading.region,
+            position=reading.position,
+            positions=reading.positions,
+            parked=reading.parked,
+            periods=periods,
+        )
+    except ExportDiffers as fault:
+        raise view_damaged("journal", str(fault)) from fault
 
 
 def _headers(of: Outline, form: Form) -> dict[str, str]:

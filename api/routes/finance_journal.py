@@ -10,6 +10,7 @@ from api import parameters
 from api.amounts import Money, money
 from api.carrying import LINES, Line, carriers
 from api.cursors import list_of, seal, unseal
+from api.damage import view_damaged
 from api.doors import RegionDoor
 from api.operations import Operation
 from api.parameters import CURSOR, FROM, LIMIT, LIMIT_DEFAULT, TO, Parameter
@@ -17,6 +18,7 @@ from api.problems import invalid_query
 from api.region_reads import NOT_OLDER_THAN, REGION_AS_OF, RegionRead, RegionReading
 from api.security.scope import READ_BOOKS
 from ledger.calendar import month_end
+from ledger.errors import UnknownCurrency
 from ledger.month_end import PERIOD, period_of
 from ledger.store.lanes import account_id, lane_of
 from ledger.store.sql import load
@@ -169,6 +171,7 @@ def journal_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
             headers=(NOT_OLDER_THAN,),
             parameters=balances,
             problems=(401, 403, 422, 503),
+            codes=("view_damaged",),
         ),
         Operation(
             method="GET",
@@ -184,6 +187,7 @@ def journal_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
             headers=(NOT_OLDER_THAN,),
             parameters=entries,
             problems=(401, 403, 422, 503),
+            codes=("view_damaged",),
         ),
     ]
 
@@ -222,24 +226,44 @@ async def _trial_balance(reading: RegionReading) -> TrialBalances:
 
 def _of_currency(currency: str, rows: Sequence[Mapping[str, Any]]) -> TrialBalance:
     def sums(name: str) -> int:
-        return sum(int(row[name]) for row in rows)
+        return sum(_minor(row, name) for row in rows)
 
-    assert sums("balance") == 0, currency
+    if sums("opening") or sums("debit") != sums("credit") or sums("balance"):
+        raise view_damaged("journal", f"debits and credits of {currency} are not equal in its sums")
     return TrialBalance(
         currency=currency,
         accounts=[_balance(row) for row in rows],
-        debit=money(sums("debit"), currency),
-        credit=money(sums("credit"), currency),
+        debit=_money(sums("debit"), currency),
+        credit=_money(sums("credit"), currency),
     )
 
 
 def _balance(row: Mapping[str, Any]) -> BalanceOf:
-    title, type, _ = described(row["account"])
+    try:
+        title, type, _ = described(row["account"])
+    except KeyError:
+        raise view_damaged("journal", "a sum is of an account that no entry names") from None
     amounts = {
-        name: money(int(row[name]), row["currency"])
+        name: _money(_minor(row, name), row["currency"])
         for name in ("opening", "debit", "credit", "balance")
     }
     return BalanceOf(account=row["account"], title=title, type=type, **amounts)
+
+
+def _minor(row: Mapping[str, Any], name: str) -> int:
+    """A sum in minor units; raises Problem for one that no entries have, such as half a cent."""
+    try:
+        return int(row[name])
+    except ValueError:
+        raise view_damaged("journal", "a sum is no whole number of minor units") from None
+
+
+def _money(minor: int, currency: str) -> Money:
+    """An amount as shown; raises Problem for a currency that no account has."""
+    try:
+        return money(minor, currency)
+    except UnknownCurrency:
+        raise view_damaged("journal", "a row is of a currency that there is not") from None
 
 
 async def _journal(reading: RegionReading) -> JournalPage:
@@ -299,8 +323,8 @@ async def _balances(reading: RegionReading, asked: Mapping[str, Any]) -> list[Le
     return [
         LedgerBalance(
             currency=row["currency"],
-            opening=money(int(row["opening"]), row["currency"]),
-            closing=money(int(row["closing"]), row["currency"]),
+            opening=_money(_minor(row, "opening"), row["currency"]),
+            closing=_money(_minor(row, "closing"), row["currency"]),
         )
         for row in rows
     ]
@@ -342,5 +366,5 @@ def _entry(row: dict[str, Any], carried_by: str | None) -> JournalEntry:
         **row | {"position": f"{lane}-{row['position']}", "period": _month(row["period"])},
         late=late,
         carried_by=carried_by,
-        amount=money(amount_minor, currency),
+        amount=_money(amount_minor, currency),
     )

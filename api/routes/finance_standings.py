@@ -51,6 +51,7 @@ def standing_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
             parameters=AGING_PARAMETERS,
             headers=(NOT_OLDER_THAN,),
             problems=(401, 403, 422, 503),
+            codes=("view_damaged",),
         ),
         Operation(
             method="GET",
@@ -67,5 +68,6 @@ def standing_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
             parameters=RECEIVABLES_PARAMETERS,
             headers=(NOT_OLDER_THAN,),
             problems=(401, 403, 422, 503),
+            codes=("view_damaged",),
         ),
     ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
-from datetime import date
+from datetime import date, datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -43,20 +43,27 @@ class RowUnreadable(Exception):
         self.says = str(fault)
 
 
+class PositionLost(Exception):
+    """No row tells how far something is in the lane, so that none of it can be proved."""
+
+    def __init__(self, table: str, seen_at: datetime) -> None:
+        super().__init__(table)
+        self.seen_at = seen_at
+
+
 class Books:
     """A lane's rows at one moment, and the differences found in them; to be closed.
 
-    Raises ViewsReplaced.
+    Raises ViewsReplaced and PositionLost.
     """
 
     def __init__(self, connection: Connection, lane: int) -> None:
         self.lane = lane
         self.differences = Differences()
         self._connection = connection
-        positions = self.rows("positions")
-        if not positions:  # the tables that are there now held nothing at that moment
-            raise ViewsReplaced
-        [(self.seen_at, log, receivables, journal, self.is_head_timed)] = positions
+        [(self.seen_at, *positions, self.is_head_timed)] = self.rows("positions")
+        self._refuse_lost(positions)
+        log, receivables, journal = positions
         self.log_position, self.receivables_position, self.journal_position = (
             log,
             receivables,
@@ -186,6 +193,13 @@ class Books:
                 f"{_shown(row[1:])} is of no event of the log",
                 account_number=self.number_of(row[0]),
             )
+
+    def _refuse_lost(self, positions: Iterable[int | None]) -> None:
+        """Raises ViewsReplaced, since tables that are new held nothing at that moment, or PositionLost."""
+        tables = ("ledger.lane_head", "receivables.tracking", "journal.tracking")
+        for table, position in zip(tables, positions, strict=True):
+            if position is None:
+                raise ViewsReplaced if self.replaced() else PositionLost(table, self.seen_at)
 
     def _stream(self, block: str, stack: ExitStack) -> Iterator[Row]:
         cursor = stack.enter_context(closing(ServerCursor[Row](self._connection, block)))

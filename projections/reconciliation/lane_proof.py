@@ -9,8 +9,8 @@ from ledger.store.mapper import EventMapper
 from projections.journal.entries import CONTROLS
 from projections.model import Connection
 from projections.reconciliation.account_proof import AccountProof
-from projections.reconciliation.books import Books, RowUnreadable, ViewsReplaced
-from projections.reconciliation.differences import LaneProof
+from projections.reconciliation.books import Books, PositionLost, RowUnreadable, ViewsReplaced
+from projections.reconciliation.differences import Difference, LaneProof
 from projections.reconciliation.streams import Row
 
 TOLD_EVERY = 2_000
@@ -22,7 +22,11 @@ def prove_lane(connection: Connection, lane: int, told: Callable[[int], None]) -
 
     `told` is given numbers of events as they are held against the books. Raises ViewsReplaced.
     """
-    with closing(Books(connection, lane)) as books:
+    try:
+        opened = Books(connection, lane)
+    except PositionLost as fault:
+        return _nothing_of(lane, fault)
+    with closing(opened) as books:
         accounts = events = 0
         try:
             with connection.transaction():  # what the database refuses to read ends this alone
@@ -47,6 +51,29 @@ def prove_lane(connection: Connection, lane: int, told: Callable[[int], None]) -
         events=events,
         differences=books.differences.count,
         kept=tuple(books.differences.kept),
+    )
+
+
+def _nothing_of(lane: int, fault: PositionLost) -> LaneProof:
+    """That nothing of a lane could be proved, and why."""
+    difference = Difference(
+        lane=lane,
+        account_number=None,
+        currency=None,
+        where=str(fault),
+        figure="row",
+        says="there is no row that says how far it is; nothing of the lane is proved",
+    )
+    return LaneProof(
+        lane=lane,
+        seen_at=fault.seen_at,
+        log_position=0,
+        receivables_position=0,
+        journal_position=0,
+        accounts=0,
+        events=0,
+        differences=1,
+        kept=(difference,),
     )
 
 

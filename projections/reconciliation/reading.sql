@@ -1,16 +1,17 @@
 -- What a lane holds, all of it seen at one moment: read by billing_auditor, in order of account.
 
 -- name: positions
--- When this is, by the database's clock; how far the log and both read models are in a lane, and
--- whether the head tells the instant of its last event (null: that is missing). The tables are those of the moment: had a rebuild put others
--- in their place, the rows of this moment would not be in them.
+-- When this is, by the database's clock; how far the log and both read models are in a lane, null where
+-- no row tells; and whether the head tells the instant of its last event (null: that is missing). The
+-- tables are those of the moment: had a rebuild put others in their place, the rows of this moment
+-- would not be in them.
 SELECT transaction_timestamp(), h.position, r.position, j.position,
        h.position = 0 OR h.recorded_at = e.recorded_at
-FROM ledger.lane_head AS h
+FROM (VALUES (%(lane)s::int)) AS asked (lane)
+LEFT JOIN ledger.lane_head AS h ON h.lane = asked.lane
 LEFT JOIN ledger.event AS e ON e.lane = h.lane AND e.position = h.position
-JOIN receivables.tracking AS r ON r.lane = h.lane
-JOIN journal.tracking AS j ON j.lane = h.lane
-WHERE h.lane = %(lane)s;
+LEFT JOIN receivables.tracking AS r ON r.lane = asked.lane
+LEFT JOIN journal.tracking AS j ON j.lane = asked.lane;
 
 -- name: replaced
 -- Whether the read models' tables are others by now than at the moment that is seen.
