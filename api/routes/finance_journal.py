@@ -332,8 +332,11 @@ async def _balances(reading: RegionReading, asked: Mapping[str, Any]) -> list[Le
 
 async def _rows(reading: RegionReading, asked: dict[str, Any]) -> list[dict[str, Any]]:
     number = reading.given.get("account_number")
-    if number is None:
+    if number is None and asked["account"] is None:
         return await reading.named(_SQL["entries"], **asked)
+    if number is None:
+        days = {"from": _FIRST_OF_DAYS, "to": LAST_OF_DAYS} if asked["period"] else {}
+        return await reading.named(_SQL["entries_on"], **asked | days)
     id = account_id(reading.region, number)
     asked = {name: value for name, value in asked.items() if name != "before_lane"}
     return await reading.named(_SQL["entries_of"], lane=lane_of(id), account_id=id, **asked)

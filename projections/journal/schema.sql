@@ -79,10 +79,12 @@ CREATE TABLE daily (
 -- name: indexes
 -- The orders in which entries are read: those of one customer, those of the books, and late ones,
 -- posted in a later month than that of their day. What is posted in a month lies nearly together.
+-- The days on which an account of the books has entries, which lead to them.
 CREATE INDEX entry_of ON entry (lane, account_id, effective_on, position, n);
 CREATE INDEX entry_listed ON entry (lane, effective_on, position, n) INCLUDE (debit, credit, period);
 CREATE INDEX entry_late ON entry (lane, period, effective_on, position, n)
     WHERE period > effective_on;
+CREATE INDEX daily_of ON daily (lane, account, effective_on, period);
 CREATE INDEX entry_period ON entry USING brin (period) WITH (pages_per_range = 32);
 
 -- name: access

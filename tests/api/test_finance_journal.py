@@ -14,8 +14,10 @@ import pytest
 
 from api.app import create_app
 from api.embedded import EmbeddedServer
+from api.vectors import Vector
 from api.wiring import Database, Doors
 from ledger.money import decimal_text
+from ledger.store.sql import load
 from projections.journal.entries import entries
 from tests.api.books import TOKENS, fill
 from tests.api.conftest import REGIONS, fresh_database
@@ -168,6 +170,62 @@ def test_every_entry_is_listed_once(region: Database, accounts: list[MadeUp]) ->
         assert [e for e in every if e["period"] == period] == listed(
             region, period=period, limit="29"
         )
+
+
+def test_a_general_ledger_is_all_that_there_is_of_its_account(
+    region: Database, accounts: list[MadeUp]
+) -> None:
+    """In pages of any size, of a posting period, of what came late, and as known at any position: of all
+    entries those of the account, in their order."""
+    every = listed(region, limit="500")
+    heads = Vector.read("us", asked(region, JOURNAL)["position"]).positions
+    dice = random.Random(2)
+    early = Vector("us", [dice.randint(0, head) for head in heads]).text()
+    known = {(e["position"], e["n"]) for e in listed(region, limit="500", at=early)}
+    assert 0 < len(known) < len(every)
+    for account, limit in (
+        ("accounts_receivable", "53"),
+        ("bad_debt", "3"),
+        ("allowances", "7"),
+    ):
+        own = [e for e in every if account in (e["debit"], e["credit"])]
+        assert own == listed(region, account=account, limit=limit)
+        for late in (
+            {"late": "true"},
+            {"late": "true", "period": "2020-03"},
+            {"period": "2020-03"},
+        ):
+            found = [
+                e
+                for e in own
+                if (e["late"] or "late" not in late)
+                and e["period"] == late.get("period", e["period"])
+            ]
+            assert found == listed(region, account=account, limit=limit, **late), (account, late)
+        assert [e for e in own if (e["position"], e["n"]) in known] == [
+            e | {"carried_by": now["carried_by"]}
+            for e in listed(region, account=account, limit=limit, at=early)
+            for now in own
+            if (now["position"], now["n"]) == (e["position"], e["n"])
+        ]
+
+
+def test_a_general_ledger_passes_over_no_days_of_others(region: Database) -> None:
+    """Its days are found by their index, of however many entries there are."""
+    assert region.owner_url is not None
+    given: dict[str, Any] = {
+        "account": "revenue:rare", "period": None, "late": False, "positions": None, "limit": 50,
+        "from": date.min, "to": date.max, "before_on": date.max, "before_lane": 63,
+        "before_position": 2**63 - 1, "before_n": 0,
+    }  # fmt: skip  # one page, as it is asked for
+    statement = load("projections.journal", "reading.sql")["entries_on"]
+    with psycopg.connect(region.owner_url) as owner:
+        for planned in ("seqscan", "sort", "bitmapscan"):  # of few rows anything is as cheap
+            owner.execute(f"SET enable_{planned} = off".encode())
+        plan = str(owner.execute(b"EXPLAIN " + statement, given).fetchall())
+    assert 2 == plan.count("using daily_of on daily")
+    assert "daily_pkey" not in plan
+    assert "entry_listed" in plan
 
 
 def test_a_general_ledger_has_its_balances(region: Database, accounts: list[MadeUp]) -> None:
