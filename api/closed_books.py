@@ -44,14 +44,14 @@ class CurrencyClosed(msgspec.Struct, frozen=True, kw_only=True):
 class BooksDisagree(msgspec.Struct, frozen=True, kw_only=True):
     """A figure of a lane that is not proved: what the `events` come to, and what a `view` says instead.
 
-    In journal.entry and journal.daily `figure` is an account of the books, in receivables a figure of
+    In the journal's tables `figure` is an account of the books, in receivables a figure of
     the month's invoices. `accounts`, `invoices` and `lines` are numbers; all else are amounts, or minor
     units where a damaged view names a currency that is none.
     """
 
     lane: int
     period: str
-    view: Literal["journal.entry", "journal.daily", "receivables"]
+    view: Literal["journal.entry", "journal.daily", "journal.monthly", "receivables"]
     currency: str
     figure: str
     events: Money | int

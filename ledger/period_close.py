@@ -47,7 +47,7 @@ class Disagreement(msgspec.Struct, frozen=True):
 
     `period` is the month: that which was cut off, or an earlier one that is closed with it.
 
-    `view` is journal.entry, journal.daily (`figure` is then an account of the books) or receivables
+    `view` is a table of the journal (`figure` is then an account of the books) or receivables
     (a figure of the invoices). What was counted is a number, amounts are minor units of the currency;
     as texts, because they may be of any size.
     """

@@ -21,6 +21,12 @@ _INVOICED = (
     "carried_minor",
     "total_minor",
 )
+_POSTED = {
+    "journal.entry": "entered",
+    "journal.daily": "summed_by_day",
+    "journal.monthly": "summed_by_month",
+}
+"""What the journal says of a month, by view: the statement that reads it."""
 _SQL = load("projections", "month_proof.sql")
 
 
@@ -57,9 +63,7 @@ class MonthProof:
         with self._connection.transaction():
             self._connection.execute(_SQL["scope"])
             posted = [
-                (view, *row)
-                for view, query in (("journal.entry", "entered"), ("journal.daily", "summed"))
-                for row in self._rows(query, given)
+                (view, *row) for view, query in _POSTED.items() for row in self._rows(query, given)
             ]
             invoiced = self._rows("invoiced", given)
             categories = self._rows("categories", given)
@@ -82,8 +86,8 @@ class MonthProof:
         for month, currencies in {**report.earlier, self._period: report.currencies}.items():
             for currency, of in currencies.items():
                 for account, amount_minor in of.movements.items():
-                    expected[month, "journal.entry", currency, account] = amount_minor
-                    expected[month, "journal.daily", currency, account] = amount_minor
+                    for view in _POSTED:
+                        expected[month, view, currency, account] = amount_minor
                 for name, value in _invoiced(of).items():
                     expected[month, "receivables", currency, name] = value
         return expected

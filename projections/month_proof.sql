@@ -28,8 +28,8 @@ GROUP BY posted.period, posted.currency, side.account
 HAVING sum(side.amount_minor) <> 0
 ORDER BY posted.period, posted.currency, side.account;
 
--- name: summed
--- The same by the sums of days, which trial balances are read from.
+-- name: summed_by_day
+-- The same by the sums of days, which trial balances of a day are read from.
 SELECT to_char(d.period, 'YYYY-MM'), d.currency, d.account,
        sum(d.debit_minor - d.credit_minor)::text
 FROM journal.daily AS d
@@ -37,6 +37,16 @@ WHERE d.lane = %(lane)s AND d.period >= %(since)s AND d.period <= %(first_on)s
 GROUP BY d.period, d.currency, d.account
 HAVING sum(d.debit_minor - d.credit_minor) <> 0
 ORDER BY d.period, d.currency, d.account;
+
+-- name: summed_by_month
+-- The same by the sums of months, which trial balances are read from.
+SELECT to_char(m.period, 'YYYY-MM'), m.currency, m.account,
+       sum(m.debit_minor - m.credit_minor)::text
+FROM journal.monthly AS m
+WHERE m.lane = %(lane)s AND m.period >= %(since)s AND m.period <= %(first_on)s
+GROUP BY m.period, m.currency, m.account
+HAVING sum(m.debit_minor - m.credit_minor) <> 0
+ORDER BY m.period, m.currency, m.account;
 
 -- name: invoiced
 -- By month and currency what accounts were invoiced under the month's key up to the cut, as the views

@@ -26,7 +26,7 @@ SELECT set_config('billing.scope', '*', true);
 -- entries that were, each counted at both of its accounts.
 SELECT s.currency, s.account, CASE WHEN s.period >= %(first)b::date THEN s.period END AS month,
        sum(s.debit_minor - s.credit_minor) AS moved_minor, sum(s.entries) AS sides
-FROM journal.sums(%(positions)b::bigint[]) AS s
+FROM journal.sums(%(positions)b::bigint[], NULL, NULL) AS s
 WHERE s.period <= %(last)b::date
 GROUP BY s.currency, s.account, month
 ORDER BY s.currency, s.account, month NULLS FIRST;
@@ -34,7 +34,7 @@ ORDER BY s.currency, s.account, month NULLS FIRST;
 -- name: stretches
 -- By month and lane, whether any of the month's entries are late, and any not.
 SELECT s.period, s.lane, bool_or(s.effective_on < s.period), bool_or(s.effective_on >= s.period)
-FROM journal.sums(%(positions)b::bigint[]) AS s
+FROM journal.sums(%(positions)b::bigint[], NULL, NULL) AS s
 WHERE s.period BETWEEN %(first)b::date AND %(last)b::date
 GROUP BY s.period, s.lane
 ORDER BY s.period, s.lane;

@@ -9,7 +9,10 @@ from projections.model import Connection
 _SCHEMA = load("projections.journal", "schema.sql")
 _FUNCTIONS = load("projections.journal", "functions.sql")
 _SQL = load("projections.journal", "writing.sql")
-_FORGETTING = ("forget_sums", "forget_empty", "forget_entries", "forget_account")
+_FORGETTING = (
+    *("forget_sums", "forget_empty", "forget_empty_months"),
+    *("forget_entries", "forget_account"),
+)
 
 
 class Journal:
@@ -23,7 +26,7 @@ class Journal:
         _SCHEMA["access"],
     )
     tables = ("account", "entry")
-    sums = ("daily",)
+    sums = ("daily", "monthly")
     keyed = frozenset[str]()
 
     def rows(self) -> JournalRows:

@@ -10,13 +10,19 @@ SELECT s.currency, s.account,
        COALESCE(sum(s.credit_minor) FILTER (WHERE NOT s.is_before), 0)::text AS credit,
        sum(s.debit_minor - s.credit_minor)::text AS balance
 FROM (
-    SELECT v.currency, v.account, v.debit_minor, v.credit_minor,
+    SELECT v.currency, v.account, v.entries, v.debit_minor, v.credit_minor,
            COALESCE(v.period < %(period)b::date, v.effective_on < %(from)b::date, false)
                AS is_before
-    FROM journal.sums(%(positions)b::bigint[]) AS v
+    FROM journal.sums(
+        %(positions)b::bigint[],
+        CASE WHEN %(period)b::date IS NULL THEN %(from)b::date END,
+        CASE WHEN %(period)b::date IS NULL THEN %(day)b::date END
+    ) AS v
     WHERE COALESCE(v.period <= %(period)b::date, v.effective_on <= %(day)b::date)
 ) AS s
 GROUP BY s.currency, s.account
+-- Of a month that days were taken off nothing may be left; that it is nothing is told by its sums.
+HAVING sum(s.entries) <> 0 OR sum(s.debit_minor) <> 0 OR sum(s.credit_minor) <> 0
 ORDER BY s.currency, s.account;
 
 -- name: ledger_balances
@@ -25,10 +31,15 @@ SELECT v.currency, COALESCE(sum(v.debit_minor - v.credit_minor) FILTER (
            WHERE COALESCE(v.period < %(period)b::date, v.effective_on < %(from)b::date)
        ), 0)::text AS opening,
        sum(v.debit_minor - v.credit_minor)::text AS closing
-FROM journal.sums(%(positions)b::bigint[]) AS v
+FROM journal.sums(
+    %(positions)b::bigint[],
+    CASE WHEN %(period)b::date IS NULL THEN %(from)b::date END,
+    CASE WHEN %(period)b::date IS NULL THEN %(to)b::date END
+) AS v
 WHERE v.account = %(account)b
   AND COALESCE(v.period <= %(period)b::date, v.effective_on <= %(to)b::date)
 GROUP BY v.currency
+HAVING sum(v.entries) <> 0 OR sum(v.debit_minor) <> 0 OR sum(v.credit_minor) <> 0
 ORDER BY v.currency;
 
 -- name: entries

@@ -40,7 +40,7 @@ class EntryRow(NamedTuple):
 
 
 class DailyRow(NamedTuple):
-    """Amounts are texts: sums over accounts may pass 64 bits."""
+    """Amounts are texts: sums over accounts may pass 64 bits. Sums of months are added up from these."""
 
     lane: int
     currency: str
@@ -59,7 +59,7 @@ _WRITING = Writing(
     {
         AccountRow: statement(_SQL["make_account"], AccountRow),
         EntryRow: statement(_SQL["make_entry"], EntryRow),
-        DailyRow: statement(_SQL["add_daily"], DailyRow),
+        DailyRow: statement(_SQL["add_sums"], DailyRow),
         LaneDayRow: NOTE_LANE_DAY,
     },
     copies({AccountRow: "account", EntryRow: "entry", LaneDayRow: "lane_day"}),

@@ -76,6 +76,21 @@ CREATE TABLE daily (
     PRIMARY KEY (lane, recorded_day, effective_on, period, currency, account, kind)
 ) WITH (fillfactor = 80);
 
+-- The same by the months they count from and were recorded in, of all kinds together: what is summed
+-- of years.
+CREATE TABLE monthly (
+    lane int NOT NULL,
+    currency text COLLATE "C" NOT NULL,
+    account text COLLATE "C" NOT NULL,
+    effective_month date NOT NULL,
+    period date NOT NULL,
+    recorded_month date NOT NULL,
+    entries bigint NOT NULL,
+    debit_minor numeric NOT NULL,
+    credit_minor numeric NOT NULL,
+    PRIMARY KEY (lane, recorded_month, effective_month, period, currency, account)
+) WITH (fillfactor = 50);
+
 -- name: indexes
 -- The orders in which entries are read: those of one customer, those of the books, and late ones,
 -- posted in a later month than that of their day. What is posted in a month lies nearly together.
@@ -104,7 +119,7 @@ BEGIN
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO billing_projector', named);
         CONTINUE WHEN named IN ('tracking', 'lane_day');
         -- The scope of everything holds every id, that of no account, too.
-        seen := CASE named WHEN 'daily' THEN quote_literal('00000000-0000-0000-0000-000000000000') || '::uuid' ELSE 'account_id' END;
+        seen := CASE WHEN named IN ('daily', 'monthly') THEN quote_literal('00000000-0000-0000-0000-000000000000') || '::uuid' ELSE 'account_id' END;
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', named);
         EXECUTE format(
             'CREATE POLICY in_scope ON %I FOR SELECT TO billing_reader, billing_auditor

@@ -24,21 +24,42 @@ FROM unnest(
     debit, credit, document, invoice
 );
 
--- name: add_daily
--- Sums that grow by the entries of a batch.
+-- name: add_sums
+-- Sums that grow by the entries of a batch: those of days are given, those of months come of them.
+WITH given AS MATERIALIZED (
+    SELECT g.lane, g.currency, g.account, g.kind, g.effective_on, g.period, g.recorded_day, g.entries,
+           g.debit_minor::numeric AS debit_minor, g.credit_minor::numeric AS credit_minor
+    FROM unnest(
+        %b::int[], %b::text[], %b::text[], %b::text[], %b::date[], %b::date[], %b::date[],
+        %b::bigint[], %b::text[], %b::text[]
+    ) AS g (
+        lane, currency, account, kind, effective_on, period, recorded_day, entries, debit_minor,
+        credit_minor
+    )
+), months AS (
+    INSERT INTO monthly AS held (
+        lane, currency, account, effective_month, period, recorded_month, entries, debit_minor,
+        credit_minor
+    )
+    SELECT g.lane, g.currency, g.account,
+           date_trunc('month', g.effective_on::timestamp)::date AS effective_month, g.period,
+           date_trunc('month', g.recorded_day::timestamp)::date AS recorded_month,
+           sum(g.entries), sum(g.debit_minor), sum(g.credit_minor)
+    FROM given AS g
+    GROUP BY g.lane, g.currency, g.account, effective_month, g.period, recorded_month
+    ON CONFLICT (lane, recorded_month, effective_month, period, currency, account) DO UPDATE
+    SET
+        entries = held.entries + EXCLUDED.entries,
+        debit_minor = held.debit_minor + EXCLUDED.debit_minor,
+        credit_minor = held.credit_minor + EXCLUDED.credit_minor
+)
 INSERT INTO daily AS held (
     lane, currency, account, kind, effective_on, period, recorded_day, entries, debit_minor,
     credit_minor
 )
-SELECT given.lane, given.currency, given.account, given.kind, given.effective_on, given.period,
-       given.recorded_day, given.entries, given.debit_minor::numeric, given.credit_minor::numeric
-FROM unnest(
-    %b::int[], %b::text[], %b::text[], %b::text[], %b::date[], %b::date[], %b::date[],
-    %b::bigint[], %b::text[], %b::text[]
-) AS given (
-    lane, currency, account, kind, effective_on, period, recorded_day, entries, debit_minor,
-    credit_minor
-)
+SELECT g.lane, g.currency, g.account, g.kind, g.effective_on, g.period, g.recorded_day, g.entries,
+       g.debit_minor, g.credit_minor
+FROM given AS g
 ON CONFLICT (lane, recorded_day, effective_on, period, currency, account, kind) DO UPDATE
 SET
     entries = held.entries + EXCLUDED.entries,
@@ -60,13 +81,8 @@ WHERE c.lane = ANY (%b::int[])
 ORDER BY c.lane, c.position, c.period;
 
 -- name: forget_sums
--- The sums without the entries of one account.
-UPDATE daily AS held
-SET
-    entries = held.entries - gone.entries,
-    debit_minor = held.debit_minor - gone.debit_minor,
-    credit_minor = held.credit_minor - gone.credit_minor
-FROM (
+-- The sums, by day and by month, without the entries of one account.
+WITH gone AS MATERIALIZED (
     SELECT side.currency, side.account, side.kind, side.effective_on, side.period,
            side.recorded_day, count(*) AS entries, sum(side.debit_minor) AS debit_minor,
            sum(side.credit_minor) AS credit_minor
@@ -85,14 +101,43 @@ FROM (
     ) AS side
     GROUP BY side.currency, side.account, side.kind, side.effective_on, side.period,
              side.recorded_day
+), days AS (
+    UPDATE daily AS held
+    SET
+        entries = held.entries - gone.entries,
+        debit_minor = held.debit_minor - gone.debit_minor,
+        credit_minor = held.credit_minor - gone.credit_minor
+    FROM gone
+    WHERE held.lane = %(lane)s AND held.recorded_day = gone.recorded_day
+      AND held.effective_on = gone.effective_on AND held.period = gone.period
+      AND held.currency = gone.currency AND held.account = gone.account
+      AND held.kind = gone.kind
+)
+UPDATE monthly AS held
+SET
+    entries = held.entries - gone.entries,
+    debit_minor = held.debit_minor - gone.debit_minor,
+    credit_minor = held.credit_minor - gone.credit_minor
+FROM (
+    SELECT g.currency, g.account, date_trunc('month', g.effective_on::timestamp)::date
+               AS effective_month,
+           g.period, date_trunc('month', g.recorded_day::timestamp)::date AS recorded_month,
+           sum(g.entries) AS entries, sum(g.debit_minor) AS debit_minor,
+           sum(g.credit_minor) AS credit_minor
+    FROM gone AS g
+    GROUP BY g.currency, g.account, effective_month, g.period, recorded_month
 ) AS gone
-WHERE held.lane = %(lane)s AND held.recorded_day = gone.recorded_day
-  AND held.effective_on = gone.effective_on AND held.period = gone.period
-  AND held.currency = gone.currency AND held.account = gone.account AND held.kind = gone.kind;
+WHERE held.lane = %(lane)s AND held.recorded_month = gone.recorded_month
+  AND held.effective_month = gone.effective_month AND held.period = gone.period
+  AND held.currency = gone.currency AND held.account = gone.account;
 
 -- name: forget_empty
--- No sum of a lane is of no entries.
+-- No sum of a lane's days is of no entries.
 DELETE FROM daily WHERE lane = %(lane)s AND entries = 0;
+
+-- name: forget_empty_months
+-- Nor one of its months.
+DELETE FROM monthly WHERE lane = %(lane)s AND entries = 0;
 
 -- name: forget_entries
 -- An account's entries are gone.

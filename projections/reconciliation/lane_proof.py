@@ -1,7 +1,7 @@
 """A lane proved: each of its accounts in turn, then what is a sum over accounts."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from decimal import Decimal
 
@@ -145,47 +145,20 @@ def _check_days(books: Books) -> None:
 
 
 def _check_sums(books: Books) -> None:
-    """The journal's sums are those of its entries; debits equal credits; control accounts tie."""
-    found = _sums(books)
-    debits, controls = Counter[str](), Counter[tuple[str, str]]()
-    for key in sorted(books.sums.keys() | found.keys()):
-        currency, account, *_ = key
-        *expected, position = books.sums.get(key, [0, 0, 0, 0])
-        has = found.get(key, [0, 0, 0])
-        debits[currency] += has[1] - has[2]
-        controls[currency, account] += has[1] - has[2]
-        if expected != has:
-            books.differs(
-                "journal.daily",
-                account,
-                _of_sums(key, expected, has),
-                currency=currency,
-                expected_minor=expected[1] - expected[2],
-                found_minor=has[1] - has[2],
-                first_position=position or None,
-            )
-    for currency, difference_minor in debits.items():
-        if difference_minor:
-            says = "debits less credits of all accounts are not zero"
-            amounts = {"expected_minor": 0, "found_minor": difference_minor}
-            books.differs("journal.daily", "trial balance", says, currency=currency, **amounts)
-    for currency, account in sorted(books.controls.keys() | controls.keys()):
-        expected_minor = books.controls.get((currency, account), 0)
-        found_minor = controls[currency, account]
-        if account in CONTROLS and expected_minor != found_minor:
-            says = "the control account is not the sum of its figure over the accounts"
-            amounts = {"expected_minor": expected_minor, "found_minor": found_minor}
-            books.differs("journal.daily", account, says, currency=currency, **amounts)
+    """The journal's sums are those of its entries, by day and by month."""
+    _hold(books, "journal.daily", books.sums, _kept(books, "sums"), _of_day)
+    months = _kept(books, "sums_by_month")
+    _hold(books, "journal.monthly", _by_month(books.sums), months, _of_month)
 
 
-def _sums(books: Books) -> dict[Row, list[int]]:
+def _kept(books: Books, block: str) -> dict[Row, list[int]]:
     """Entries, debits and credits of each sum that the journal keeps; raises RowUnreadable."""
     found = {}
-    for *key, entries, debit_minor, credit_minor in books.rows("sums"):
+    for *key, entries, debit_minor, credit_minor in books.rows(block):
         try:
             amounts = [_whole(debit_minor), _whole(credit_minor)]
         except (ValueError, OverflowError) as fault:
-            raise RowUnreadable("sums", fault) from fault
+            raise RowUnreadable(block, fault) from fault
         found[tuple(key)] = [entries, *amounts]
     return found
 
@@ -198,10 +171,67 @@ def _whole(amount_minor: Decimal) -> int:
     return found
 
 
-def _of_sums(key: Row, expected: Sequence[int], has: Sequence[int]) -> str:
-    """In words what sums of a day should be and are; amounts in minor units."""
+def _by_month(sums: Mapping[Row, list[int]]) -> dict[Row, list[int]]:
+    """What sums by day come to by month; the position is that of the last entry."""
+    months: dict[Row, list[int]] = {}
+    for (currency, account, _, on, period, day), (*added, position) in sums.items():
+        key = (currency, account, on.replace(day=1), period, day.replace(day=1))
+        *had, last = months.get(key, (0, 0, 0, 0))
+        months[key] = [*map(sum, zip(had, added, strict=True)), max(last, position)]
+    return months
+
+
+def _hold(
+    books: Books,
+    where: str,
+    sums: Mapping[Row, list[int]],
+    found: Mapping[Row, list[int]],
+    told: Callable[[Row], str],
+) -> None:
+    """Each sum is as it should be; debits equal credits; control accounts tie."""
+    debits, controls = Counter[str](), Counter[tuple[str, str]]()
+    for key in sorted(sums.keys() | found.keys()):
+        currency, account, *_ = key
+        *expected, position = sums.get(key, [0, 0, 0, 0])
+        has = found.get(key, [0, 0, 0])
+        debits[currency] += has[1] - has[2]
+        controls[currency, account] += has[1] - has[2]
+        if expected != has:
+            books.differs(
+                where,
+                account,
+                f"{told(key)}: {_of_sums(expected, has)}",
+                currency=currency,
+                expected_minor=expected[1] - expected[2],
+                found_minor=has[1] - has[2],
+                first_position=position or None,
+            )
+    for currency, difference_minor in debits.items():
+        if difference_minor:
+            says = "debits less credits of all accounts are not zero"
+            amounts = {"expected_minor": 0, "found_minor": difference_minor}
+            books.differs(where, "trial balance", says, currency=currency, **amounts)
+    for currency, account in sorted(books.controls.keys() | controls.keys()):
+        expected_minor = books.controls.get((currency, account), 0)
+        found_minor = controls[currency, account]
+        if account in CONTROLS and expected_minor != found_minor:
+            says = "the control account is not the sum of its figure over the accounts"
+            amounts = {"expected_minor": expected_minor, "found_minor": found_minor}
+            books.differs(where, account, says, currency=currency, **amounts)
+
+
+def _of_day(key: Row) -> str:
     _, _, kind, on, period, day = key
+    return f"{kind} of {on} posted in {period:%Y-%m}, recorded on {day}"
+
+
+def _of_month(key: Row) -> str:
+    _, _, month, period, recorded = key
+    return f"of {month:%Y-%m} posted in {period:%Y-%m}, recorded in {recorded:%Y-%m}"
+
+
+def _of_sums(expected: Sequence[int], has: Sequence[int]) -> str:
+    """In words what sums should be and are; amounts in minor units."""
     names = ("entries", "debits", "credits")
     facts = zip(names, expected, has, strict=True)
-    says = ", ".join(f"{name} are {is_}, not {not_}" for name, not_, is_ in facts if is_ != not_)
-    return f"{kind} of {on} posted in {period:%Y-%m}, recorded on {day}: {says}"
+    return ", ".join(f"{name} are {is_}, not {not_}" for name, not_, is_ in facts if is_ != not_)

@@ -234,6 +234,14 @@ FROM journal.daily AS d
 WHERE d.lane = %(lane)s
 ORDER BY d.currency, d.account, d.kind, d.effective_on, d.period, d.recorded_day;
 
+-- name: sums_by_month
+-- Sums of entries by month.
+SELECT m.currency, m.account, m.effective_month, m.period, m.recorded_month, m.entries,
+       m.debit_minor, m.credit_minor
+FROM journal.monthly AS m
+WHERE m.lane = %(lane)s
+ORDER BY m.currency, m.account, m.effective_month, m.period, m.recorded_month;
+
 -- name: receivables_lane_days
 -- The first position of each day in receivables.
 SELECT d.recorded_day, d.first_position

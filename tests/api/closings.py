@@ -11,10 +11,10 @@ from tests.api.serving import Answer
 
 JULY = date(2020, 7, 10)
 OF_A_SUM = (
-    "WHERE ctid = (SELECT ctid FROM journal.daily WHERE account = '{}' ORDER BY lane LIMIT 1)"
+    "UPDATE journal.{0} SET debit_minor = debit_minor + {{}} WHERE ctid = ("
+    "SELECT ctid FROM journal.{0} WHERE account = 'accounts_receivable' ORDER BY lane LIMIT 1)"
 )
-RECEIVABLE = OF_A_SUM.format("accounts_receivable")
-DAILY = f"UPDATE journal.daily SET debit_minor = debit_minor + {{}} {RECEIVABLE}"
+DAILY, MONTHLY = OF_A_SUM.format("daily"), OF_A_SUM.format("monthly")
 TOTAL = (
     "UPDATE receivables.invoice SET total_minor = total_minor + {} WHERE number = 'A-1-2020-07-1'"
 )

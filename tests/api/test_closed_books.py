@@ -22,6 +22,7 @@ from tests.api.closings import (
     ENTRY,
     JULY,
     LINES,
+    MONTHLY,
     TOTAL,
     bill,
     change,
@@ -194,6 +195,7 @@ def test_a_cut_beside_writers_has_every_event_on_one_side(database: Database) ->
 
 SPOILT = (
     (DAILY, "journal.daily", "accounts_receivable"),
+    (MONTHLY, "journal.monthly", "accounts_receivable"),
     (ENTRY, "journal.entry", "accounts_receivable"),
     (TOTAL, "receivables", "total_minor"),
     (LINES, "receivables", "lines"),

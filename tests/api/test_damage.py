@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import msgspec
@@ -26,7 +26,9 @@ QUERIES = {
     AGING: "",
     CSV: "period=2020-03",
 }
-SUM = "WHERE ctid = (SELECT ctid FROM journal.daily WHERE account = 'accounts_receivable' LIMIT 1)"
+SUM = (
+    "WHERE ctid = (SELECT ctid FROM journal.monthly WHERE account = 'accounts_receivable' LIMIT 1)"
+)
 ENTRY = "WHERE ctid = (SELECT ctid FROM journal.entry WHERE debit = 'accounts_receivable' LIMIT 1)"
 OF_LANE = "WHERE lane = (SELECT min(lane) FROM ledger.lane_head WHERE position > 0)"
 
@@ -56,7 +58,7 @@ def damaged(region: Database, statement: str) -> Iterator[None]:
             owner.execute(b"DROP TABLE kept")
 
 
-def asked(region: Database) -> dict[str, Got]:
+def asked(region: Database, queries: Mapping[str, str] = QUERIES) -> dict[str, Got]:
     """The answers to the service's token, by path; of exports the head alone."""
 
     async def work() -> dict[str, Got]:
@@ -64,9 +66,9 @@ def asked(region: Database) -> dict[str, Got]:
         async with in_process(create_app(Doors((region,)))) as service:
             sent = [
                 Sent("HEAD" if path == CSV else "GET", path.encode(), given.encode(), [bearer])
-                for path, given in QUERIES.items()
+                for path, given in queries.items()
             ]
-            return dict(zip(QUERIES, await service.ask_all(sent), strict=True))
+            return dict(zip(queries, await service.ask_all(sent), strict=True))
 
     return asyncio.run(work())
 
@@ -74,12 +76,12 @@ def asked(region: Database) -> dict[str, Got]:
 @pytest.mark.parametrize(
     ("statement", "refused"),
     [
-        (f"UPDATE journal.daily SET debit_minor = debit_minor + 1 {SUM}", (TRIAL_BALANCE,)),
-        (f"UPDATE journal.daily SET credit_minor = 'NaN' {SUM}", (TRIAL_BALANCE, JOURNAL, CSV)),
-        (f"UPDATE journal.daily SET debit_minor = 0.5 {SUM}", (TRIAL_BALANCE, JOURNAL, CSV)),
-        (f"UPDATE journal.daily SET account = 'mystery' {SUM}", (TRIAL_BALANCE,)),
-        (f"UPDATE journal.daily SET currency = 'QQQ' {SUM}", (TRIAL_BALANCE, JOURNAL)),
-        (f"DELETE FROM journal.daily {SUM}", (TRIAL_BALANCE,)),
+        (f"UPDATE journal.monthly SET debit_minor = debit_minor + 1 {SUM}", (TRIAL_BALANCE,)),
+        (f"UPDATE journal.monthly SET credit_minor = 'NaN' {SUM}", (TRIAL_BALANCE, JOURNAL, CSV)),
+        (f"UPDATE journal.monthly SET debit_minor = 0.5 {SUM}", (TRIAL_BALANCE, JOURNAL, CSV)),
+        (f"UPDATE journal.monthly SET account = 'mystery' {SUM}", (TRIAL_BALANCE,)),
+        (f"UPDATE journal.monthly SET currency = 'QQQ' {SUM}", (TRIAL_BALANCE, JOURNAL)),
+        (f"DELETE FROM journal.monthly {SUM}", (TRIAL_BALANCE,)),
         (f"UPDATE journal.entry SET currency = 'QQQ' {ENTRY}", (JOURNAL,)),
         (f"UPDATE journal.entry SET recorded_at = 'infinity' {ENTRY}", (JOURNAL,)),
         (f"DELETE FROM journal.tracking {OF_LANE}", (TRIAL_BALANCE, JOURNAL, CSV)),
@@ -108,17 +110,30 @@ def test_a_damaged_view_is_told_of(
     assert [logging.ERROR] * len(refused) == lines
 
 
+def test_sums_of_days_are_believed_no_more_than_those_of_months(region: Database) -> None:
+    """As of a day within a month they are what is told; of whole months they are not read."""
+    days = {TRIAL_BALANCE: "effective_on=2020-01-15"}
+    assert 200 == asked(region, days)[TRIAL_BALANCE].status
+    which = "WHERE account = 'accounts_receivable' AND effective_on = '2020-01-31'"
+    with damaged(region, f"UPDATE journal.daily SET debit_minor = debit_minor + 1 {which}"):
+        assert 503 == asked(region, days)[TRIAL_BALANCE].status
+        assert (
+            200 == asked(region, {TRIAL_BALANCE: "effective_on=2020-01-31"})[TRIAL_BALANCE].status
+        )
+
+
 def test_a_view_that_is_mended_is_believed(region: Database) -> None:
     """Without a restart."""
-    with damaged(region, f"UPDATE journal.daily SET debit_minor = debit_minor + 1 {SUM}"):
+    with damaged(region, f"UPDATE journal.monthly SET debit_minor = debit_minor + 1 {SUM}"):
         assert 503 == asked(region)[TRIAL_BALANCE].status
     assert {200} == {got.status for got in asked(region).values()}
 
 
 def test_a_reconciliation_names_sums_that_do_not_balance(region: Database) -> None:
     """The account of the books whose sum it is, and the trial balance."""
-    with damaged(region, f"UPDATE journal.daily SET debit_minor = debit_minor + 1 {SUM}"):
+    with damaged(region, f"UPDATE journal.monthly SET debit_minor = debit_minor + 1 {SUM}"):
         named = {
             (one.where, one.figure) for proof in reconcile(region.service_url) for one in proof.kept
         }
-    assert {("journal.daily", "accounts_receivable"), ("journal.daily", "trial balance")} == named
+    figures = ("accounts_receivable", "trial balance")
+    assert {("journal.monthly", figure) for figure in figures} == named

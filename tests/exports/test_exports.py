@@ -264,13 +264,13 @@ def test_more_than_a_few_at_once_are_told_to_come_back(
 @pytest.fixture
 def one_cent_off(region: Database) -> Iterator[None]:
     """A sum of the journal is not what its entries are."""
-    key = "lane, recorded_day, effective_on, period, currency, account, kind"
+    key = "lane, recorded_month, effective_month, period, currency, account"
     statement = (
-        "UPDATE journal.daily SET debit_minor = debit_minor {} 1 WHERE ("
+        "UPDATE journal.monthly SET debit_minor = debit_minor {} 1 WHERE ("
         + key
         + ") = (SELECT "
         + key
-        + " FROM journal.daily WHERE period = '2020-01-01' ORDER BY "
+        + " FROM journal.monthly WHERE period = '2020-01-01' ORDER BY "
         + key
         + " LIMIT 1)"
     )

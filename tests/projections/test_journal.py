@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -14,6 +15,7 @@ from ledger.history import as_of
 from ledger.store.committer import Ledger
 from ledger.store.lanes import LANES, lane_of
 from ledger.store.roles import READER
+from ledger.store.sql import load
 from projections.follower import Follower
 from projections.journal import JOURNAL
 from projections.journal.entries import CONTROLS, CREDITS, RECEIVABLE, UNBILLED, entries
@@ -22,9 +24,19 @@ from tests.projections.books import MadeUp, append, books, interleaved, position
 from tests.store.databases import Database
 
 ACCOUNTS, STEPS, CLOCKS = 24, 60, 60
+_READING = load("projections.journal", "reading.sql")
 SUMS = (
-    "SELECT account, sum(debit_minor - credit_minor) FROM journal.sums(%s)"
+    "SELECT account, sum(debit_minor - credit_minor) FROM journal.sums(%s, NULL, %s)"
     " WHERE effective_on <= %s GROUP BY account"
+)
+MOVED = (
+    "SELECT account, coalesce(sum(signed) FILTER (WHERE effective_on < %(first)s), 0),"
+    " coalesce(sum(signed) FILTER (WHERE effective_on >= %(first)s AND signed > 0), 0),"
+    " -coalesce(sum(signed) FILTER (WHERE effective_on >= %(first)s AND signed < 0), 0)"
+    " FROM journal.entry AS e CROSS JOIN LATERAL"
+    " (VALUES (e.debit, e.amount_minor), (e.credit, -e.amount_minor)) AS side (account, signed)"
+    " WHERE e.effective_on <= %(day)s AND e.position <= (%(positions)s::bigint[])[e.lane + 1]"
+    " GROUP BY account ORDER BY account"
 )
 OF_ENTRIES = (
     "SELECT side.account, sum(side.amount) FROM journal.entry AS e"
@@ -35,6 +47,7 @@ OF_DAYS = (
     "SELECT account, sum(debit_minor - credit_minor) FROM journal.daily"
     " GROUP BY account ORDER BY account"
 )
+OF_MONTHS = OF_DAYS.replace("daily", "monthly")
 
 
 @pytest.fixture
@@ -52,9 +65,16 @@ def made(ledger: Ledger, seed: int, accounts: int = ACCOUNTS, steps: int = STEPS
     return found
 
 
+def assert_sums_are_of_entries(database: Database) -> None:
+    """By day and by month they come to what the entries do."""
+    of_entries = database.rows(OF_ENTRIES)
+    assert of_entries == database.rows(OF_DAYS)
+    assert of_entries == database.rows(OF_MONTHS)
+
+
 def balances(database: Database, upto: list[int] | None, on: date) -> dict[str, int]:
     """Every account's balance on a day as known at a position of each lane, zeros left out."""
-    return {account: int(amount) for account, amount in database.rows(SUMS, upto, on) if amount}
+    return {account: int(amount) for account, amount in database.rows(SUMS, upto, on, on) if amount}
 
 
 def expected(accounts: list[MadeUp], known: dict[Any, int], on: date) -> dict[str, int]:
@@ -76,6 +96,20 @@ def expected(accounts: list[MadeUp], known: dict[Any, int], on: date) -> dict[st
             figures[CREDITS] -= unapplied
     assert figures == {control: found.get(control, 0) for control in CONTROLS}
     return {account: amount for account, amount in found.items() if amount}
+
+
+def moved(database: Database, asked: dict[str, Any]) -> list[Any]:
+    """By account what its entries come to before the first day, and its debits and credits since."""
+    with psycopg.connect(database.owner_url) as owner:
+        return owner.execute(MOVED.encode(), asked).fetchall()
+
+
+def shown_moved(database: Database, asked: dict[str, Any]) -> list[Any]:
+    """The same by the trial balance."""
+    given = asked | {"from": asked["first"], "period": None}
+    with psycopg.connect(database.owner_url) as owner:
+        rows = owner.execute(_READING["trial_balance"], given).fetchall()
+    return [(account, *map(Decimal, sums)) for _, account, *sums, _ in rows]
 
 
 def test_trial_balances_at_any_two_clocks(
@@ -104,6 +138,8 @@ def test_trial_balances_at_any_two_clocks(
         shown = balances(database, upto, on)
         assert expected(accounts, known, on) == shown
         assert 0 == sum(shown.values())
+        asked = {"positions": upto, "first": on - timedelta(days=dice.randint(0, 70)), "day": on}
+        assert moved(database, asked) == shown_moved(database, asked)
     everything = {a.id: len(a.book.events) for a in accounts}
     assert expected(accounts, everything, date.max) == balances(database, None, date.max)
 
@@ -118,14 +154,15 @@ def test_a_rebuild_makes_the_same_journal(
     rebuild(database.owner_url, database.service_url, JOURNAL)
     after = database.rows("SELECT t::text FROM journal.entry AS t ORDER BY t.lane, position, n")
     assert before == after
-    assert database.rows(OF_ENTRIES) == database.rows(OF_DAYS)
-    database.run(
-        "UPDATE journal.daily SET debit_minor = debit_minor + 1 WHERE ctid = ("
-        "SELECT ctid FROM journal.daily ORDER BY lane LIMIT 1)"
-    )
-    with pytest.raises(Differs) as found:
-        rebuild(database.owner_url, database.service_url, JOURNAL)
-    assert ["daily"] == [difference.table for difference in found.value.differences]
+    assert_sums_are_of_entries(database)
+    for table in JOURNAL.sums:
+        of_one = f" WHERE ctid = (SELECT ctid FROM journal.{table} ORDER BY lane LIMIT 1)"
+        database.run(f"UPDATE journal.{table} SET debit_minor = debit_minor + 1{of_one}")
+        with pytest.raises(Differs) as found:
+            rebuild(database.owner_url, database.service_url, JOURNAL)
+        assert [table] == [difference.table for difference in found.value.differences]
+        rebuild(database.owner_url, database.service_url, JOURNAL, accept_differences=True)
+        assert_sums_are_of_entries(database)
 
 
 def test_a_parked_account_leaves_the_sums_and_comes_back(
@@ -142,10 +179,10 @@ def test_a_parked_account_leaves_the_sums_and_comes_back(
         owner.execute(spoil, (b"{}", topic, victim.id))
         follower.catch_up()
         assert [5] == [parked.version for parked in follower.parked()]
-        assert database.rows(OF_ENTRIES) == database.rows(OF_DAYS)
+        assert_sums_are_of_entries(database)
         owner.execute(spoil, (state, topic, victim.id))
     assert [] == follower.retry_parked()
-    assert database.rows(OF_ENTRIES) == database.rows(OF_DAYS)
+    assert_sums_are_of_entries(database)
     everything = {a.id: len(a.book.events) for a in accounts}
     assert expected(accounts, everything, date.max) == balances(database, None, date.max)
 
@@ -192,9 +229,9 @@ def test_sums_are_for_those_who_see_all_accounts(
 
         with pytest.raises(errors.InsufficientPrivilege, match="no scope is set"):
             counted("daily")
-        for scope, seen in (("*", (True, True)), (str(one.id), (True, False))):
+        for scope, seen in (("*", (True, True, True)), (str(one.id), (True, False, False))):
             reader.execute("SELECT set_config('billing.scope', %s, false)", (scope,))
-            assert seen == (counted("entry"), counted("daily"))
+            assert seen == (counted("entry"), counted("daily"), counted("monthly"))
         reader.execute("SELECT set_config('billing.scope', %s, false)", (str(one.id),))
         of = reader.execute("SELECT DISTINCT account_id FROM journal.entry").fetchall()
         assert [(one.id,)] == of
@@ -227,4 +264,4 @@ def test_what_is_late_is_posted_in_the_first_open_month(
     assert [True] == database.rows(moved)
     rebuild(database.owner_url, database.service_url, JOURNAL)
     assert [0] == database.rows(wrong)
-    assert database.rows(OF_ENTRIES) == database.rows(OF_DAYS)
+    assert_sums_are_of_entries(database)
