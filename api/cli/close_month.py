@@ -7,11 +7,11 @@ from contextlib import closing, contextmanager
 import msgspec
 
 from api.amounts import Money
-from api.cli.preview_month import show
+from api.cli.preview_month import show, tell_amounts
 from api.cli.regional import add_json, add_region, fit_database
 from api.cli.screen import REFUSED, Misuse, Refused, Screen
 from api.cli.serve import workers
-from api.closed_books import ClosedBooks, closed_books
+from api.closed_books import ClosedBooks, CurrencyClosed, closed_books
 from api.closing_books import prove_books
 from api.moments import day
 from api.month_end_runners import Runners
@@ -151,14 +151,31 @@ def _tell_books(period: str, books: Books, screen: Screen) -> None:
         screen.say(f"{period}: the books are cut off and not closed: what they say disagrees")
         return
     for of in books.closed.currencies:
-        screen.say(
-            f"{period}: {of.currency}: {of.invoices} invoices of {of.accounts} accounts, "
-            f"{of.lines} lines, {of.total.amount} in all"
-        )
+        _tell_report(period, of, screen)
     if also := books.closed.also_closed:
         screen.say(f"{period}: closed with it, each with its report: {', '.join(also)}")
     with_it = "" if books.closed.closed_with == period else f", with {books.closed.closed_with}"
     screen.say(f"{period}: the books are closed{with_it}")
+
+
+def _tell_report(period: str, of: CurrencyClosed, screen: Screen) -> None:
+    """What the month's books were closed with, in one currency."""
+    screen.say(
+        f"{period}: {of.currency}: invoiced by the month end: {of.invoices:,} invoices of "
+        f"{of.accounts:,} accounts, {of.lines:,} lines"
+    )
+    tell_amounts(
+        [
+            *((f"charges: {one.name}", one.amount) for one in of.categories),
+            ("credits", of.credits),
+            ("tax", of.tax),
+            ("carried to credit", of.carried),
+            ("total", of.total),
+        ],
+        screen,
+    )
+    screen.say(f"{period}: {of.currency}: posted in all, debits less credits")
+    tell_amounts([(one.name, one.amount) for one in of.movements], screen)
 
 
 def _value(of: Money | int) -> str:

@@ -1,15 +1,17 @@
 """`close-month 2020-07 --dry-run` on the screen: a line for every invoice that would be issued now."""
 
+from collections.abc import Iterable
+
 from api.amounts import Money
 from api.cli.screen import Screen
 from api.month_end_preview import CurrencyWouldBe, InvoiceWouldBe, PreviewEnd, end, lines
 from ledger.closing_preview import Preview
 from ledger.store.committer import Ledger
 
-_ROW = "{:24}  {:10}  {:10}  {:10}  {:>7}  {:>15}  {:>15}  {:>15}  {:>15}  {:>15}  {}"
+_ROW = "{:24}  {:10}  {:10}  {:10}  {:>7}" + 6 * "  {:>15}" + "  {}"
 _HEAD = (
-    *("account", "through", "issued", "due", "lines", "charges", "credits", "tax", "total"),
-    *("open", "currency"),
+    *("account", "through", "issued", "due", "lines", "charges", "credits", "tax", "carried"),
+    *("total", "open", "currency"),
 )
 
 
@@ -34,14 +36,14 @@ def show(preview: Preview, ledger: Ledger, accounts: int, screen: Screen) -> Non
 
 
 def _row(line: InvoiceWouldBe) -> str:
-    amounts = (line.new_charges, line.credits, line.tax, line.total, line.open_amount)
+    summed = (line.new_charges, line.credits, line.tax, line.carried_to_credit)
     return _ROW.format(
         line.account_number,
         line.period_end.isoformat(),
         line.issued_on.isoformat(),
         line.due_on.isoformat(),
         f"{line.lines_count:,}",
-        *(amount.amount for amount in amounts),
+        *(amount.amount for amount in (*summed, line.total, line.open_amount)),
         line.total.currency,
     )
 
@@ -58,14 +60,21 @@ def _tell(last: PreviewEnd, screen: Screen) -> None:
 
 def _tell_totals(totals: CurrencyWouldBe, screen: Screen) -> None:
     screen.say(f"{totals.currency}: {totals.invoices:,} invoices, {totals.lines_count:,} lines")
-    named: list[tuple[str, Money]] = [
-        *((f"charges: {one.category}", one.amount) for one in totals.categories),
-        ("credits", totals.credits),
-        *((f"tax: {one.name}", one.amount) for one in totals.taxes),
-        ("carried to credit", totals.carried_to_credit),
-        ("total", totals.total),
-        ("applied at once", totals.applied),
-        ("open", totals.open_amount),
-    ]
+    tell_amounts(
+        [
+            *((f"charges: {one.category}", one.amount) for one in totals.categories),
+            ("credits", totals.credits),
+            *((f"tax: {one.name}", one.amount) for one in totals.taxes),
+            ("carried to credit", totals.carried_to_credit),
+            ("total", totals.total),
+            ("applied at once", totals.applied),
+            ("open", totals.open_amount),
+        ],
+        screen,
+    )
+
+
+def tell_amounts(named: Iterable[tuple[str, Money]], screen: Screen) -> None:
+    """Amounts of one currency under each other, each by its name."""
     for name, money in named:
         screen.say(f"  {name:40}  {money.amount:>20}")

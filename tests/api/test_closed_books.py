@@ -85,6 +85,11 @@ def test_a_month_is_billed_and_its_books_closed(database: Database, do: Callable
     post(database, "late", ("A-2", charge("late", JULY, 77)))
     again = do("close-month", "2020-07")
     assert (0, "2020-07: the books are closed") == (again.code, again.out.splitlines()[-1])
+    told = dict(line.rsplit(None, 1) for line in again.out.splitlines() if line.startswith("  "))
+    assert {
+        "charges: rent": "10.00", "charges: usage": "30.00", "credits": "0.40", "tax": "2.00",
+        "carried to credit": "0.00", "total": "41.60", **movements,
+    } == {name.strip(): amount for name, amount in told.items()}  # fmt: skip  # name by name
     database.catch_up(30)
     assert 0 == one(database, OUT_OF_PLACE)
     assert date(2020, 8, 1) == one(

@@ -192,9 +192,10 @@ def test_a_dry_run_for_people(do: Run) -> None:
     assert 1 == done.code
     head, *rows = done.out.splitlines()
     assert ["account", "through", "issued", "due", "lines", "charges"] == head.split()[:6]
+    assert ["credits", "tax", "carried", "total", "open", "currency"] == head.split()[6:]
     [first] = [row for row in rows if row.startswith("A-0 ")]
-    days = ["2020-07-31", "2020-08-03", "2020-09-02"]
-    assert ["A-0", *days, "2", "1.00", "0.30", "0.00", "0.70", "0.70", "USD"] == first.split()
+    days, summed = ["2020-07-31", "2020-08-03", "2020-09-02"], ["1.00", "0.30", "0.00", "0.00"]
+    assert ["A-0", *days, "2", *summed, "0.70", "0.70", "USD"] == first.split()
     assert "  charges: usage" in done.out
     assert f"{ACCOUNTS} would be invoiced, 0 invoiced before, 1 with nothing to bill" in rows[-1]
     assert "account used: idempotency_key_reused" in done.err
