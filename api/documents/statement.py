@@ -7,6 +7,10 @@ from api.documents.wording import Words, fit, fit_id
 _HEAD = ("date", "description", "reference", "detail", "amount", "balance")
 _REFERENCE_PT_MAX = 120.0
 _METHODS = ("cash_check", "card", "bank_transfer", "direct_debit")
+_BY_METHOD = ("payment_processed", "payment_reinstated", "payment_unprocessed")
+"""Kinds of lines whose detail is the payment's method."""
+_SOURCES = {"payment": "payment_processed", "credit": "credit_issued"}
+"""What recovers a write-off, by the kind in `<kind>:<id>`."""
 
 
 def statement_view(statement: Statement) -> View:
@@ -85,8 +89,11 @@ def _detail(line: StatementLine, words: Words) -> str:
     detail = line.detail or ""
     if line.period is not None:
         return words.formats.days(line.period)
-    if line.kind in ("payment_processed", "payment_reinstated") and detail in _METHODS:
+    if line.kind in _BY_METHOD and detail in _METHODS:
         return words.say(detail)
+    kind, _, id = detail.partition(":")
+    if line.kind == "write_off_recovered" and kind in _SOURCES:
+        return f"{words.say(_SOURCES[kind])} {fit_id(id)}"
     return fit(detail)
 
 

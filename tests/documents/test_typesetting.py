@@ -309,6 +309,28 @@ def test_a_statement_adds_up(typesetter: Typesetter) -> None:
         assert expected in text, text
 
 
+@pytest.mark.parametrize(
+    ("kind", "detail", "shown"),
+    [
+        ("payment_processed", "cash_check", "Payment p-0 Cash or check"),
+        ("payment_reinstated", "card", "Payment reinstated p-0 Card"),
+        ("payment_unprocessed", "bank_transfer", "Payment taken back p-0 Bank transfer"),
+        ("payment_returned", "card", "Payment returned p-0 card"),
+        ("write_off_recovered", "payment:p-1", "Write-off recovered p-0 Payment p-1"),
+        ("write_off_recovered", "credit:k-1", "Write-off recovered p-0 Credit k-1"),
+    ],
+)
+def test_a_statement_names_methods_and_sources_in_words(
+    typesetter: Typesetter, kind: str, detail: str, shown: str
+) -> None:
+    """A payment's method and what recovered a write-off are in the customer's words, not in codes;
+    reasons are as they were given."""
+    made = statement(1)
+    [listed] = made.lines
+    told = msgspec.structs.replace(listed, kind=kind, detail=detail)
+    assert shown in text_of(typesetter.pdf(msgspec.structs.replace(made, lines=[told])))
+
+
 def test_a_statement_that_follows_another_says_so(typesetter: Typesetter) -> None:
     """Whose balance it opens at, and which lines that one did not know."""
     made = statement(after="17-4000")
