@@ -214,7 +214,7 @@ class _Due:
             due_on=debt.due_on,
             days=days,
             base_minor=left_minor,
-            says=f"Payment reminder from {self._biller}.\n"
+            says=f"Payment reminder from {self._biller.removesuffix('.')}.\n"
             f"Invoice {debt.number} was due on {debt.due_on}. On {self._on}, {_days(days)} later, "
             f"{self._money(left_minor)} of it had not been paid. If you have paid since, thank you.",
         )

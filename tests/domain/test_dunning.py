@@ -136,6 +136,21 @@ def test_steps_that_were_missed_are_made_up_for() -> None:
     assert [] == done(given, by, late(21))
 
 
+@pytest.mark.parametrize("company", ["Example Conferencing Inc.", "Example Conferencing Inc"])
+def test_a_reminder_is_a_sentence_of_whom_it_is_from(company: str) -> None:
+    """It names the biller, with one full stop whether the name ends with one or not, what is past due
+    and since when."""
+    facts = facts_of(past().book.events, late(4))
+    [reminder] = assess(
+        facts, policy(Step(after_days=3, reminder=True)), late(4), company
+    ).assessments
+    assert (
+        "Payment reminder from Example Conferencing Inc.\n"
+        "Invoice N was due on 2020-08-10. On 2020-08-14, 4 days later, 100.00 USD of it had not been "
+        "paid. If you have paid since, thank you."
+    ) == reminder.says
+
+
 def test_what_was_reversed_or_credited_is_not_charged_again() -> None:
     """A fee taken back before billing, one credited on its invoice: the next run leaves both alone."""
     by = policy(Step(after_days=7, fee=FLAT), Step(after_days=14, fee=FLAT))
