@@ -40,7 +40,7 @@ async def read_object(request: Request, *, may_lack: bool = False) -> dict[str, 
         _refuse_other_media(request)
     found: object = _decoded(body, _any)
     if not isinstance(found, dict):
-        raise _invalid("the body is not a JSON object")
+        raise invalid("the body is not a JSON object")
     return found
 
 
@@ -56,7 +56,7 @@ def _decoded(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as fault:
-        raise _invalid(str(fault)) from fault
+        raise invalid(str(fault)) from fault
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise Problem("malformed_json", "the body is not JSON in UTF-8") from fault
 
@@ -84,8 +84,8 @@ def _too_large() -> Problem:
     return Problem("payload_too_large", f"the body may have {BODY_BYTES_MAX} bytes")
 
 
-def _invalid(message: str) -> Problem:
-    """msgspec names the place as `$.lines[0].amount` at the end of its message."""
+def invalid(message: str) -> Problem:
+    """The problem of a body that msgspec finds fault with: it names the place as `$.lines[0].amount` at the end of its message."""
     place = _PATH.search(message)
     steps = _STEP.findall(place[1]) if place else []
     known = takewhile(lambda step: step[1] != "...", steps)  # it does not say which one it was

@@ -93,11 +93,13 @@ def _show(line: AssessmentLine, screen: Screen) -> None:
 
 def _tell(totals: RunTotals, screen: Screen) -> None:
     done = "would be posted" if totals.dry_run else "posted"
+    if not totals.totals:
+        screen.say(f"nothing {done}")
     for total in totals.totals:
         sum_ = "" if total.kind == "reminder" else f", {total.amount.amount} {total.currency}"
         screen.say(f"{total.kind}: {total.count} {done}{sum_}")
     screen.say(
         f"{totals.on}: {totals.accounts} accounts: {totals.refused} refused, {totals.left_out} left "
-        f"out for their currency, {totals.posted_before} posted before"
+        f"out for their currency, {totals.posted_before} posted by another run meanwhile"
     )
     screen.result({"ok": not totals.refused, **msgspec.to_builtins(totals)})

@@ -14,7 +14,7 @@ from starlette.types import Send as SendMessage
 
 from api import parameters
 from api.asking import Asker, come_in, note
-from api.body import read_object
+from api.body import invalid, read_object
 from api.doors import RegionDoor
 from api.dunning import AssessmentLine, Run, RunTotals, Send, policy_for
 from api.moments import DAY_SCHEMA, FIRST_DAY, LAST_DAY
@@ -158,7 +158,7 @@ async def _day(request: Request) -> date | None:
     try:
         on = msgspec.convert(body, DunningBody).on
     except msgspec.ValidationError as fault:
-        raise invalid_field("/on", str(fault)) from fault
+        raise invalid(str(fault)) from fault
     if on is not None and not FIRST_DAY <= on <= LAST_DAY:
         raise invalid_field("/on", f"{on} is not from {FIRST_DAY.year} to {LAST_DAY.year}")
     return on

@@ -134,6 +134,22 @@ def test_what_cannot_be_a_day_is_refused(
     assert (status, code) == (answer.status, answer.code)
 
 
+@pytest.mark.parametrize(
+    ("body", "pointer", "says"),
+    [
+        ({"on": "2020-02-30"}, "/on", "Invalid RFC3339 encoded date"),
+        ({"on": "1899-12-31"}, "/on", "1899-12-31 is not from 1900 to 2199"),
+        ({"day": ON}, "", "Object contains unknown field `day`"),
+    ],
+)
+def test_a_body_that_is_wrong_is_told_where(
+    body: object, pointer: str, says: str, own: Service
+) -> None:
+    """The pointer leads to the field that is wrong, and to the body for one that is unknown."""
+    [error] = dun(own, "", body).json["errors"]
+    assert (pointer, says) == (error["pointer"], error["message"])
+
+
 @pytest.fixture(scope="module")
 def own(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service over a region with a policy, where nothing is posted."""
@@ -186,12 +202,10 @@ def test_from_the_command_line(do: Run, database: Database) -> None:
     assert {one["id"] for one in preview} == {one["id"] for one in posted}
     assert (True, totals["totals"]) == (after["ok"], after["totals"])
     again = do("dunning", "--on", ON)
-    assert (
-        0,
-        f"{ON}: 2 accounts: 0 refused, 0 left out for their currency, 0 posted before\n",
-    ) == (
+    looked_at = f"{ON}: 2 accounts: 0 refused, 0 left out for their currency"
+    assert (0, ["nothing posted", f"{looked_at}, 0 posted by another run meanwhile"]) == (
         again.code,
-        again.out,
+        again.out.splitlines(),
     )
 
 
