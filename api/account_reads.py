@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,11 +24,12 @@ from api.entering import (
     refuse_never_given,
     unauthenticated,
 )
+from api.moments import not_yet
 from api.operations import Header, Operation, Schema
 from api.parameters import Parameter
 from api.problems import Problem
 from api.security.scope import READ_ACCOUNT, Permission
-from ledger.errors import KnownAtInFuture, PositionUnknown, ViewBehind
+from ledger.errors import PositionUnknown, ViewBehind
 
 BEHIND_S_MAX = 1.0
 BEHIND_POLL_S = 0.01
@@ -237,8 +238,7 @@ def _may_answer(
             return False  # it may have been opened by what is to be seen
         case "future":
             assert moment.known_at is not None
-            now = datetime.now(UTC).isoformat()
-            raise KnownAtInFuture(known_at=moment.known_at.isoformat(), now=now)
+            raise not_yet(moment.known_at)
         case "position_unknown":
             raise PositionUnknown(position=f"{at.lane}-{moment.at}")
     refuse(entered.verdict)

@@ -1,8 +1,9 @@
 """Days, instants and positions as callers write them: strict ASCII forms, and nothing else."""
 
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
+from ledger.errors import KnownAtInFuture
 from ledger.store.lanes import LANES
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -50,6 +51,16 @@ def instant(text: str) -> datetime:
         except ValueError:
             pass
     raise ValueError(f"{_shown(text)} is not an instant in UTC such as 2020-08-05T09:00:00Z")
+
+
+def written(at: datetime) -> str:
+    """The instant as `instant` takes it and answers tell it: RFC 3339 in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def not_yet(known_at: datetime) -> KnownAtInFuture:
+    """The refusal of an instant that the ledger's clock has not reached."""
+    return KnownAtInFuture(known_at=written(known_at), now=written(datetime.now(UTC)))
 
 
 def position(text: str) -> tuple[int, int]:

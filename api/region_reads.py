@@ -8,7 +8,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -24,13 +24,13 @@ from api.damage import view_damaged
 from api.database import Transaction
 from api.doors import RegionDoor
 from api.entering import bearer, enter
-from api.moments import position
+from api.moments import not_yet, position
 from api.operations import Header
 from api.parameters import Parameter
 from api.problems import Problem
 from api.security.scope import Permission
 from api.vectors import VECTOR_SCHEMA, Vector, unknown, written
-from ledger.errors import KnownAtInFuture, ViewBehind
+from ledger.errors import ViewBehind
 from ledger.store.faults import message_of
 from ledger.store.lanes import LANES
 from ledger.store.sql import load
@@ -254,8 +254,7 @@ async def _known_positions(transaction: Transaction, known_at: datetime) -> list
     """The positions of an instant; raises KnownAtInFuture."""
     [(positions,)] = await transaction.rows(_SQL["known_positions"], {"known_at": known_at})
     if positions is None:
-        now = datetime.now(UTC).isoformat()
-        raise KnownAtInFuture(known_at=known_at.isoformat(), now=now)
+        raise not_yet(known_at)
     found: list[int] = positions
     return found
 

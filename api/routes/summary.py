@@ -6,7 +6,7 @@ The one hot route: a plain ASGI endpoint, whose reads are gathered by api/reads.
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import parse_qsl
@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import parameters
 from api.account_reads import AS_OF, HEADERS
 from api.entering import password_due
-from api.moments import day, instant, position
+from api.moments import day, instant, not_yet, position
 from api.operations import Operation, TemplateRoute
 from api.problems import Problem, invalid_query
 from api.quick import Headers, Quick, Reply
@@ -28,7 +28,7 @@ from api.reads import Asked, Row, SummaryReader
 from api.security.scope import READ_ACCOUNT
 from api.security.tokens import digest, region_of
 from api.summary import Summary, etag, shown
-from ledger.errors import KnownAtInFuture, PositionUnknown, ViewBehind
+from ledger.errors import PositionUnknown, ViewBehind
 from ledger.ids import ID
 from ledger.store.lanes import account_id, lane_of
 
@@ -181,8 +181,7 @@ async def _read(
                 raise password_due()
             case "future":
                 assert asked.known_at is not None
-                now = datetime.now(UTC).isoformat()
-                raise KnownAtInFuture(known_at=asked.known_at.isoformat(), now=now)
+                raise not_yet(asked.known_at)
             case "position_unknown":
                 raise PositionUnknown(position=f"{asked.lane}-{asked.at}")
         if row.verdict == "allowed" and has_reached:

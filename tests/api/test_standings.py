@@ -207,3 +207,4 @@ def test_what_is_wrong_is_refused(asked: Asked) -> None:
     ):
         [problem] = asked.all(path, expected=422)
         assert problem["code"] in {"invalid_request", "position_unknown", "known_at_in_future"}
+    assert problem["detail"].startswith("2999-01-01T00:00:00Z is after")

@@ -1,5 +1,6 @@
 """The summary: equal to the fold of the events, at any two clocks, fresh, cached, and seen by few."""
 
+import re
 import threading
 import time
 from contextlib import closing
@@ -156,6 +157,14 @@ def test_a_wrong_parameter_is_refused(service: Service, query: str, status: int,
     """What is not understood is never guessed at."""
     answer = service.summary("A-1", US, query)
     assert (status, code) == (answer.status, answer.code)
+
+
+@pytest.mark.parametrize("read", ["summary", "invoices"])
+def test_an_instant_to_come_is_told_as_it_was_asked_for(service: Service, read: str) -> None:
+    """The sentence has both instants as they are given in requests and told in answers."""
+    asked_for = f"/v1/accounts/A-1/{read}?known_at=2999-01-01T00:00:00Z"
+    told = service.ask(asked_for, US).json["detail"]
+    assert re.fullmatch(r"2999-01-01T00:00:00Z is after the ledger's clock, [-0-9:.T]{26}Z", told)
 
 
 def test_a_wrong_parameter_is_refused_without_waiting(service: Service) -> None:
