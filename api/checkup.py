@@ -89,7 +89,8 @@ def reconciliation(database: Database, every_s: int) -> Finding:
     except psycopg.Error as fault:
         return Finding("reconciliation", False, _short(fault), stops=False)
     if found.differences:
-        says = f"{found.differences} differences: see `billing-ledger reconcile`"
+        name = "difference" if found.differences == 1 else "differences"
+        says = f"{found.differences} {name}: see `billing-ledger reconcile`"
         return Finding("reconciliation", False, says, stops=False)
     if every_s and found.waits_s > LATE_ROUNDS * every_s + LATE_S:
         says = f"a lane with events has waited for {found.waits_s:.0f} s: is the follower running?"

@@ -68,7 +68,8 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
     screen.say(f"{given.figure}: {text(value)}")
     screen.table([{"item": i.item, "part": i.part, "amount": text(i.amount)} for i in items])
     for rule in rules:
-        screen.say(f"{rule.rule} {rule.item or ''}: {text(rule.amount)}")
+        of = f" {rule.item}" if rule.item else ""
+        screen.say(f"{rule.rule}{of}: {text(rule.amount)}")
     columns = ("position", "version", "type", "effective_on", "item", "part", "amount")
     screen.table([{name: text(getattr(row, name)) for name in columns} for row in rows])
     screen.result(

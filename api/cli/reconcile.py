@@ -77,7 +77,7 @@ def _tell(code: str, proofs: list[LaneProof], screen: Screen) -> None:
     screen.table([_row(one) for one in found[:SHOWN_MAX]])
     if count > SHOWN_MAX:
         screen.say(f"... and {count - SHOWN_MAX:,} more")
-    says = f"{count:,} differences" if count else "all agree"
+    says = f"{count:,} {'difference' if count == 1 else 'differences'}" if count else "all agree"
     screen.say(f"{code}: {events:,} events of {accounts:,} accounts in {LANES} lanes: {says}")
     for view in ("receivables", "journal"):
         # Of each lane, for events that could not be read were not counted.
