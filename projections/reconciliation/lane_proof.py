@@ -208,14 +208,14 @@ def _hold(
             )
     for currency, difference_minor in debits.items():
         if difference_minor:
-            says = "debits less credits of all accounts are not zero"
+            says = f"debits less credits of all accounts of lane {books.lane} are not zero"
             amounts = {"expected_minor": 0, "found_minor": difference_minor}
             books.differs(where, "trial balance", says, currency=currency, **amounts)
     for currency, account in sorted(books.controls.keys() | controls.keys()):
         expected_minor = books.controls.get((currency, account), 0)
         found_minor = controls[currency, account]
         if account in CONTROLS and expected_minor != found_minor:
-            says = "the control account is not the sum of its figure over the accounts"
+            says = f"in lane {books.lane} it is not the sum of the figure that it controls"
             amounts = {"expected_minor": expected_minor, "found_minor": found_minor}
             books.differs(where, account, says, currency=currency, **amounts)
 

@@ -115,7 +115,7 @@ def test_rows_that_are_gone_or_too_many_are_named(kept_books: Database) -> None:
 
 def test_sums_by_day_that_were_altered_are_named(kept_books: Database) -> None:
     """Those of receivables by account and figure; those of the journal by day and by month, and the trial
-    balance with them."""
+    balance with them, each with the lane that it is of."""
     mine = f"account_id = '{account_id(US.code, NUMBER)}'"
     change = f"UPDATE receivables.daily SET open_minor = open_minor + 5 WHERE {mine}"
     with altered(kept_books, change) as named:
@@ -130,6 +130,8 @@ def test_sums_by_day_that_were_altered_are_named(kept_books: Database) -> None:
         with altered(kept_books, change) as named:
             figures = ("accounts_receivable", "trial balance")
             assert {(None, f"journal.{table}", figure) for figure in figures} == set(named)
+            balance = named[None, f"journal.{table}", "trial balance"]
+            assert f"of all accounts of lane {LANE} " in balance.says
 
 
 def test_positions_that_are_gone_are_named(kept_books: Database) -> None:
