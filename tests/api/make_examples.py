@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -90,7 +90,7 @@ class Scene:
         """What has happened so far is reconciled."""
         with closing(Reconciliations(self._database.service_url)) as kept:
             for proof in reconcile(self._database.service_url):
-                kept.keep(proof, datetime.now(UTC))
+                kept.keep(proof)
 
     def _do(self, asked: Ask) -> None:
         ask = replace(asked, places=self._now(asked.places), body=self._now(asked.body))
