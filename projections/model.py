@@ -25,6 +25,7 @@ SESSION: Mapping[str, str] = {
 makes of arrays."""
 
 _SQL = load("projections", "model.sql")
+_SCHEMA = load("projections", "schema.sql")
 
 
 class At(NamedTuple):
@@ -59,7 +60,11 @@ class Rows(Protocol):
 
 
 class ReadModel(Protocol):
-    """A view of the log in a schema of its name; `statements` make its tables in an empty schema."""
+    """A view of the log in a schema of its name.
+
+    `statements` make its own tables, indexes and functions, beside those of every model
+    (projections/schema.sql), which gives all of them their rights.
+    """
 
     @property
     def name(self) -> str: ...
@@ -97,7 +102,12 @@ class WentBackwards(Exception):
 
 def digest(model: ReadModel) -> str:
     """What the model's statements read, in short: a schema made of others needs a rebuild."""
-    return sha256(b"\n".join(model.statements)).hexdigest()[:16]
+    return sha256(b"\n".join(_statements(model))).hexdigest()[:16]
+
+
+def _statements(model: ReadModel) -> tuple[bytes, ...]:
+    """All that make the model's schema: its own stand between those that every model has."""
+    return (_SCHEMA["followed"], *model.statements, _SCHEMA["access"])
 
 
 def mark(model: ReadModel) -> str:
@@ -110,7 +120,7 @@ def creation(model: ReadModel, schema: str) -> str:
 
     It leaves a schema that exists as it is: a read model changes by rebuild.
     """
-    statements = b";\n".join(model.statements).decode()
+    statements = b";\n".join(_statements(model)).decode()
     return (
         sql.SQL(_SQL["create"].decode())
         .format(

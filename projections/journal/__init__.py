@@ -23,7 +23,6 @@ class Journal:
         _SCHEMA["tables"],
         _SCHEMA["indexes"],
         *_FUNCTIONS.values(),
-        _SCHEMA["access"],
     )
     tables = ("account", "entry")
     sums = ("daily", "monthly")

@@ -37,7 +37,6 @@ class Receivables:
         _SCHEMA["tables"],
         *_INDEXES.values(),
         *_FUNCTIONS,
-        _SCHEMA["access"],
     )
     tables = (
         "account",
