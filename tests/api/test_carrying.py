@@ -14,6 +14,7 @@ from pyarrow import parquet
 from api.embedded import EmbeddedServer
 from api.wiring import Database
 from ledger import commands as c
+from ledger.store.sql import load
 from tests.api.books import COMMANDS, TOKENS, fill
 from tests.api.conftest import REGIONS, fresh_database
 from tests.api.test_finance_journal import JOURNAL, asked
@@ -146,3 +147,19 @@ def test_an_invoice_carries_from_its_own_day(region: Database) -> None:
     ):
         found = carried(region, late="true", effective_on=day)
         assert [{number}] * len(LATE) == [found[document] for document in LATE], day
+
+
+def test_lines_are_looked_up_by_their_ids(region: Database) -> None:
+    """Of however many charges and credits an account has."""
+    given: dict[str, Any] = {
+        "lanes": [1] * 500, "uptos": [1] * 500, "account_numbers": ["A-1"] * 500,
+        "kinds": ["charge", "credit"] * 250, "ids": ["late"] * 500, "day": date(2020, 9, 30),
+    }  # fmt: skip  # one page, as it is asked for
+    statement = load("projections.receivables", "carrying.sql")["carriers"]
+    assert region.owner_url is not None
+    with psycopg.connect(region.owner_url) as owner:
+        for planned in ("seqscan", "sort", "bitmapscan"):  # of few rows anything is as cheap
+            owner.execute(f"SET enable_{planned} = off".encode())
+        plan = str(owner.execute(b"EXPLAIN " + statement, given).fetchall())
+    assert "using charge_pkey on charge" in plan
+    assert "using credit_pkey on credit" in plan
