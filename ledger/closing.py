@@ -61,11 +61,13 @@ class MonthEnd(msgspec.Struct, frozen=True, kw_only=True):
     `issued` by this run, `replayed` by an earlier one, `nothing_to_bill`, `not_due` by the day of
     issue (or of asking), or `refused`, of which `refusals` are the first of each lane. While it runs,
     `accounts_left` are still to be looked at, and `end_expected_at` is when that will be done if it
-    goes on as fast, if that can be said.
+    goes on as fast, if that can be said. `books_state` is that of the month's books, which are closed
+    by themselves or with those of a later month.
     """
 
     period: str
     state: Literal["running", "finished"]
+    books_state: Literal["open", "cut_off", "closed"]
     issued_on: date | None
     asked_on: date
     actor: str
@@ -223,13 +225,14 @@ class MonthEnds:
 
 def _run(row: tuple[Any, ...], refusals: tuple[RefusedAccount, ...], accounts: int) -> MonthEnd:
     """A run as it was read; `accounts` are how many there are, of interest while it runs."""
-    period, issued_on, asked_on, actor, asked_at, moved_at, finished_at, *counts = row
+    period, books_state, issued_on, asked_on, actor, asked_at, moved_at, finished_at, *counts = row
     issued, replayed, nothing_to_bill, not_due, refused = counts
     done = sum(counts)
     left = max(accounts - done, 0) if finished_at is None else None
     return MonthEnd(
         period=period,
         state="running" if finished_at is None else "finished",
+        books_state=books_state,
         issued_on=issued_on,
         asked_on=asked_on,
         actor=actor,

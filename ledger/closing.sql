@@ -54,8 +54,22 @@ WHERE m.finished_at IS NULL
 ORDER BY m.period;
 
 -- name: runs
--- Runs as a whole, the latest month's first: of one period, or those before one.
-SELECT m.period, min(m.issued_on), min(m.asked_on), min(m.actor), min(m.asked_at), max(m.moved_at),
+-- Runs as a whole, the latest month's first: of one period, or those before one; and what has become of
+-- the month's books, which are closed with those of the first month from it on that were cut off.
+WITH cut AS (
+    SELECT c.period, bool_and(c.proved_at IS NOT NULL) AS is_closed
+    FROM ledger.period_close AS c
+    GROUP BY c.period
+)
+SELECT m.period,
+       COALESCE((
+           SELECT CASE WHEN cut.is_closed THEN 'closed' ELSE 'cut_off' END
+           FROM cut
+           WHERE cut.period >= m.period
+           ORDER BY cut.period
+           LIMIT 1
+       ), 'open'),
+       min(m.issued_on), min(m.asked_on), min(m.actor), min(m.asked_at), max(m.moved_at),
        CASE WHEN bool_and(m.finished_at IS NOT NULL) THEN max(m.finished_at) END,
        sum(m.issued)::bigint, sum(m.replayed)::bigint, sum(m.nothing_to_bill)::bigint,
        sum(m.not_due)::bigint, sum(m.refused)::bigint

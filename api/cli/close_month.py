@@ -92,6 +92,8 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
         kept_open = "asked to stay open" if given.keep_open else None
         books = Books(kept_open=kept_open) if kept_open else _close_books(given, database, screen)
     _tell_books(done.period, books, screen)
+    if books.closed is not None:
+        done = msgspec.structs.replace(done, books_state=books.closed.state)
     ok = not done.refused and (books.closed is None or books.closed.state == "closed")
     screen.result({"ok": ok, **msgspec.to_builtins(done), "books": msgspec.to_builtins(books)})
     return 0 if ok else REFUSED

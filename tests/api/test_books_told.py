@@ -51,6 +51,12 @@ def earlier_months(database: Database) -> None:
     bill(database)
 
 
+def states(database: Database) -> dict[str, str]:
+    """What is told of the books of every month whose end was asked for."""
+    with closing(database.month_ends()) as month_ends:
+        return {run.period: run.books_state for run in month_ends.runs(None, 10)}
+
+
 def reported(found: PeriodClose | None) -> tuple[int, int, int, dict[str, int]]:
     """Of a close: accounts, invoices, their total, and what was posted."""
     assert found is not None
@@ -61,9 +67,13 @@ def reported(found: PeriodClose | None) -> tuple[int, int, int, dict[str, int]]:
 def test_months_before_are_closed_with_a_month(database: Database, do: Callable[..., Ran]) -> None:
     """Each has a report of its own, of what was invoiced under its own month end and is posted in it,
     held against the views like the month's own: a difference in one keeps them all from being closed,
-    and is named with its month. Broken off and tried again, it goes on and changes nothing."""
+    and is named with its month. Broken off and tried again, it goes on and changes nothing. The list of
+    month ends tells how the books of each stand."""
     earlier_months(database)
+    months = ("2020-05", "2020-06", "2020-07")
+    assert dict.fromkeys(months, "open") == states(database)
     cut_off(database)
+    assert dict.fromkeys(months, "cut_off") == states(database)
     post(database, "later", ("E-4", charge("later", JUNE, 1)))
     database.catch_up(30)
     change(database, ENTRY.format(5).replace("A-1-2020-07", "E-1-2020-06"))
@@ -88,6 +98,7 @@ def test_months_before_are_closed_with_a_month(database: Database, do: Callable[
     done = do("close-month", "2020-06", "--json")
     assert done.code == 0, done
     shown = done.lines[0]["books"]["closed"]
+    assert "closed" == done.lines[0]["books_state"]
     assert ("2020-06", "2020-07", "closed", []) == tuple(
         shown[name] for name in ("period", "closed_with", "state", "also_closed")
     )
@@ -110,6 +121,7 @@ def test_months_before_are_closed_with_a_month(database: Database, do: Callable[
         )  # fmt: skip  # field by field
         assert closes.find("2020-08") is None
         bill(database, "2020-08")
+        assert {**dict.fromkeys(months, "closed"), "2020-08": "open"} == states(database)
         cut_off(database, "2020-08")
         prove_books(database, "2020-08")
         august = closes.find("2020-08")
