@@ -87,7 +87,9 @@ class _Comparing:
             )
             self._sums = frozenset(what.model.sums)
             tables = (*what.model.tables, *what.model.sums)
-            self._columns = {table: self._shared(what, table) for table in tables}
+            shared = {table: self._shared(what, table) for table in tables}
+            # What another release did not make has nothing that it could differ from.
+            self._columns = {table: columns for table, columns in shared.items() if columns}
             self.close = stack.pop_all().close
 
     def lanes(self, lanes: Sequence[int]) -> list[Difference]:
@@ -126,11 +128,12 @@ class _Comparing:
                 accounts = tuple(str(account) for (account,) in odd)
             yield Difference(table, lane, live_rows, next_rows, accounts)
 
-    def _shared(self, what: Compared, table: str) -> sql.Composed:
-        """The columns that both models have in a table."""
+    def _shared(self, what: Compared, table: str) -> sql.Composed | None:
+        """The columns that both models have in a table; None when the live one has no such table."""
         both = {"live": f"{what.model.name}.{table}", "next": f"{what.next}.{table}"}
         names = (str(name) for (name,) in self._rows(self._holding, "columns", both))
-        return sql.SQL(", ").join(map(sql.Identifier, names))
+        columns = [sql.Identifier(name) for name in names]
+        return sql.SQL(", ").join(columns) if columns else None
 
     def _rows(
         self,

@@ -260,12 +260,16 @@ def test_tables_in_use_are_not_taken(
 def test_another_form_of_the_tables(
     database: Database, accounts: list[MadeUp], ledger: Ledger, follower: Follower
 ) -> None:
-    """Each release's follower writes only on tables made of its statements; a rebuild brings them."""
+    """Each release's follower writes only on tables made of its statements; a rebuild brings them,
+    tables included that the live views do not have."""
 
     class Wider(Receivables):
+        tables = (*Receivables.tables, "hue")
         statements = (
             *Receivables.statements,
             b"ALTER TABLE charge ADD COLUMN colour text; CREATE INDEX ON charge (lane, account_id)",
+            b"CREATE TABLE hue (lane smallint, account_id uuid, PRIMARY KEY (lane, account_id))",
+            b"GRANT SELECT, DELETE ON hue TO billing_projector",
         )
 
     wider = Wider()
