@@ -47,6 +47,14 @@ def fresh_database(server: EmbeddedServer, region: Region) -> Database:
     )
 
 
+def filled_database(server: EmbeddedServer) -> Database:
+    """A region with the book of every test, that nothing follows but what a test asks to."""
+    database = fresh_database(server, REGIONS[0])
+    database.migrate()
+    fill(database)
+    return database
+
+
 def regions_file(directory: Path, *databases: Database) -> Path:
     """The regions file of these databases."""
     path = directory / "regions.toml"

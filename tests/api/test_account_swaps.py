@@ -20,8 +20,8 @@ from api.wiring import Database, Doors
 from ledger.store.lanes import account_id, lane_of
 from projections.rebuild import CannotSwap, rebuild
 from projections.receivables import RECEIVABLES
-from tests.api.books import TOKENS, fill
-from tests.api.conftest import REGIONS, fresh_database
+from tests.api.books import TOKENS
+from tests.api.conftest import filled_database
 from tests.api.serving import eventually
 
 DAYS = "from=2020-01-01&to=2020-03-31"
@@ -34,10 +34,7 @@ WAITING = (
 @pytest.fixture(scope="module")
 def books(server: EmbeddedServer) -> Database:
     """A region that nothing follows but what a test asks to."""
-    database = fresh_database(server, REGIONS[0])
-    database.migrate()
-    fill(database)
-    return database
+    return filled_database(server)
 
 
 @pytest.fixture(autouse=True)

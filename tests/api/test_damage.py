@@ -13,8 +13,8 @@ from api.app import create_app
 from api.embedded import EmbeddedServer
 from api.wiring import Database, Doors
 from projections.reconciliation.reconciling import reconcile
-from tests.api.books import TOKENS, fill
-from tests.api.conftest import REGIONS, fresh_database
+from tests.api.books import TOKENS
+from tests.api.conftest import filled_database
 from tests.api.in_process import Got, Sent, in_process
 
 TRIAL_BALANCE, JOURNAL, AGING, CSV = (
@@ -36,10 +36,7 @@ OF_LANE = "WHERE lane = (SELECT min(lane) FROM ledger.lane_head WHERE position >
 @pytest.fixture(scope="module")
 def region(server: EmbeddedServer) -> Database:
     """The region with the book of every test."""
-    database = fresh_database(server, REGIONS[0])
-    database.migrate()
-    fill(database)
-    return database
+    return filled_database(server)
 
 
 @contextmanager

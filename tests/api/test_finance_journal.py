@@ -20,7 +20,7 @@ from ledger.money import decimal_text
 from ledger.store.sql import load
 from projections.journal.entries import entries
 from tests.api.books import TOKENS, fill
-from tests.api.conftest import REGIONS, fresh_database
+from tests.api.conftest import REGIONS, filled_database, fresh_database
 from tests.api.in_process import Sent, in_process
 from tests.projections.books import MadeUp, append, books, interleaved
 
@@ -31,10 +31,7 @@ DAY = date(2020, 3, 6)
 @pytest.fixture(scope="module")
 def region(server: EmbeddedServer) -> Database:
     """A region with the book of every test, and made-up accounts."""
-    database = fresh_database(server, REGIONS[0])
-    database.migrate()
-    fill(database)
-    return database
+    return filled_database(server)
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from ledger.store.lanes import LANES, account_id, lane_of
 from projections.reconciliation.differences import LaneProof
 from projections.reconciliation.reconciling import reconcile
 from tests.api.books import TOKENS, fill
-from tests.api.conftest import REGIONS, fresh_database, regions_file
+from tests.api.conftest import REGIONS, filled_database, fresh_database, regions_file
 from tests.api.in_process import Sent, in_process
 from tests.api.serving import Ran, environment_of, eventually, run
 from tests.api.test_region_moments import append
@@ -38,10 +38,7 @@ EVERY_S = 3_600
 @pytest.fixture(scope="module")
 def region(server: EmbeddedServer) -> Database:
     """A region with the book of every test."""
-    database = fresh_database(server, REGIONS[0])
-    database.migrate()
-    fill(database)
-    return database
+    return filled_database(server)
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ from ledger.store.outcomes import Accepted
 from ledger.store.roles import READER, acting_as
 from projections.model import creation
 from projections.receivables import RECEIVABLES
-from tests.api.books import COMMANDS, TOKENS, WITHOUT_SCOPES, fill, requests
-from tests.api.conftest import REGIONS, fresh_database
+from tests.api.books import COMMANDS, TOKENS, WITHOUT_SCOPES, requests
+from tests.api.conftest import filled_database
 
 VIEWS = ("journal", "receivables")
 
@@ -49,10 +49,7 @@ class Seen(msgspec.Struct, frozen=True):
 @pytest.fixture(scope="module")
 def books(server: EmbeddedServer) -> Database:
     """A region that nothing follows but what a test asks to."""
-    database = fresh_database(server, REGIONS[0])
-    database.migrate()
-    fill(database)
-    return database
+    return filled_database(server)
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from api.cli import export, main
 from api.embedded import EmbeddedServer
 from api.vectors import Vector
 from api.wiring import Database
-from tests.api.books import COMMANDS, TOKENS, fill, requests
-from tests.api.conftest import REGIONS, fresh_database
+from tests.api.books import COMMANDS, TOKENS, requests
+from tests.api.conftest import filled_database
 from tests.exports.downloading import command, downloaded
 from tests.projections.books import append
 
@@ -25,10 +25,7 @@ TOKEN = TOKENS["us"]
 @pytest.fixture(scope="module")
 def region(server: EmbeddedServer) -> Database:
     """A region with the book of every test."""
-    database = fresh_database(server, REGIONS[0])
-    database.migrate()
-    fill(database)
-    return database
+    return filled_database(server)
 
 
 def test_the_command_writes_what_is_downloaded(
