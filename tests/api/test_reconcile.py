@@ -144,7 +144,7 @@ def test_what_could_not_be_read_is_nothing_that_a_view_had_not_taken(
     owner(region).run(day.format("2020-03-01"))
     assert 1 == done.code
     assert "had not taken" not in done.out
-    assert done.out.strip().endswith("1 differences")
+    assert done.out.strip().endswith("1 difference")
 
 
 def test_the_service_reconciles_what_is_due_and_raises_an_alarm_once(
