@@ -58,6 +58,13 @@ FROM ledger.item AS i
 WHERE i.lane = %(lane)s
 ORDER BY i.account_id, i.version;
 
+-- name: written_item
+-- The state of an item whose row says that it was changed last before a version of its account.
+SELECT i.state
+FROM ledger.item AS i
+WHERE i.lane = %(lane)s AND i.account_id = %(account_id)s AND i.kind = %(kind)s AND i.id = %(id)s
+  AND i.version < %(version)s;
+
 -- name: receivables_parked
 -- Accounts that stopped in receivables, at which position and why.
 SELECT uuid_send(p.account_id), p.position, p.error

@@ -1,7 +1,8 @@
 """An account's own rows on the write side, which commands are decided by: what the rules make of its events."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -52,8 +53,9 @@ class WrittenCheck:
         if not self.is_followed:
             return
         try:
+            self._recall(version, event)
             self._account, changed = evolve(self._account, self._items, event)
-        except FOLD_FAULTS as fault:
+        except (*FOLD_FAULTS, *_DECODE_FAULTS) as fault:
             self.is_followed = False
             says = f"no rule makes this of what was before: {message_of(fault)}"
             says = f"{says}; the rows of the write side are not held against it"
@@ -72,6 +74,19 @@ class WrittenCheck:
                 says = "there is no row, or one of an earlier version"
                 self._findings.differs(_where(*ref), "row", says, first_position=position)
         self._check_account(last_hash)
+
+    def _recall(self, version: int, event: e.Event) -> None:
+        """Items that are held no more are held again, which this event changes whatever their rows say.
+
+        A row that was put back to an earlier version, state and all, is as the rules had made it then.
+        """
+        for ref in _changes(event):
+            if ref not in self._items:
+                kind, id = ref
+                account_id = UUID(bytes=self._findings.account_id)
+                given = {"account_id": account_id, "kind": kind, "id": id, "version": version}
+                for (state,) in self._books.rows("written_item", **given):
+                    self._items[ref] = decode_item(kind, state)
 
     def _check_item(self, row: Row, position: int) -> None:
         _, version, kind, id, seq, state, *columns = row
@@ -150,6 +165,14 @@ class WrittenCheck:
         )
         if should != is_:
             self._fields_differ(where, should, is_, self._findings.fold.position)
+
+
+def _changes(event: Any) -> Iterator[Ref]:
+    """The items of `_MANY` that an event changes and has not made."""
+    if type(event) is e.ChargeReversed:
+        yield ChargeItem.KIND, event.charge_id
+    for undoing in getattr(event, "undone", ()):
+        yield AllocationItem.KIND, undoing.allocation
 
 
 def _facts(of: msgspec.Struct) -> _Facts:

@@ -64,6 +64,29 @@ def test_items_that_are_gone_too_many_or_of_before_are_named(kept_books: Databas
         assert [(NUMBER, "ledger.item charge:c9", "row")] == list(named)
 
 
+def test_an_item_put_back_to_an_earlier_version_is_named(kept_books: Database) -> None:
+    """State, version and all, as if its last event had not been: that event is not told to be wrong, and
+    the account's other rows are held against what comes of it."""
+    before = REPLACED.format(',"reversed":true', "")
+    invoice = REPLACED.format('"open_minor":1000', '"open_minor":1001')
+    undone = REPLACED.format('"amount_minor":0', '"amount_minor":400')
+    made = version_of(kept_books, "payment_processed", 1)
+    for set_to, kind, id in (
+        (f"state = {before}, version = version - 1", "charge", "c2"),
+        (f"state = {undone}, amount_minor = 400, version = {made}", "allocation", f"{made}.0"),
+    ):
+        change = f"UPDATE ledger.item SET {set_to} WHERE {MINE} AND id = '{id}'"
+        with altered(kept_books, change) as named:
+            assert [(NUMBER, f"ledger.item {kind}:{id}", "row")] == list(named)
+    both = (
+        f"UPDATE ledger.item SET state = CASE id WHEN 'c2' THEN {before} ELSE {invoice} END,"
+        f" version = version - CASE id WHEN 'c2' THEN 1 ELSE 0 END WHERE {MINE} AND id IN ('c2', 'I1')"
+    )
+    with altered(kept_books, both) as named:
+        wheres = {where for _, where, _ in named}
+        assert {"ledger.item charge:c2", "ledger.item I1"} == wheres
+
+
 def test_an_item_written_in_another_form_is_the_same(kept_books: Database) -> None:
     """As an earlier release may have: what it says counts, not its bytes."""
     state = REPLACED.format('":', '": ')
