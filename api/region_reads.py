@@ -176,8 +176,9 @@ class RegionRead:
             try:
                 body = await self._work(reading)
             except psycopg.DataError as fault:
-                says = f"it holds a row that cannot be read: {message_of(fault)}"
-                raise view_damaged(self._views[0], says) from fault
+                view = self._views[0] if len(self._views) == 1 else None
+                says = f"{' or '.join(self._views)} holds a row that cannot be read"
+                raise view_damaged(view, f"{says}: {message_of(fault)}") from fault
             if await self._is_swapped(transaction):
                 asked.behind = reading.position
                 return None
