@@ -10,7 +10,7 @@ from ledger.closing_report import CurrencyReport
 from ledger.errors import UnknownCurrency
 from ledger.period_close import Disagreement, PeriodClose
 
-COUNTED = ("accounts", "invoices", "lines")
+_COUNTED = ("accounts", "invoices", "lines")
 """Figures of invoices that are no amounts."""
 
 
@@ -103,7 +103,7 @@ def closed_books(found: PeriodClose) -> ClosedBooks:
 
 
 def _disagree(one: Disagreement) -> BooksDisagree:
-    is_counted = one.view == "receivables" and one.figure in COUNTED
+    is_counted = one.view == "receivables" and one.figure in _COUNTED
 
     def shown(value: str) -> Money | int:
         try:

@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 from api.exports.books import Balances, Month, Outline, Row
 
-FACTS = ("kind", "document", "invoice", "carried_by", "effective_on")
-
 
 class Posted(NamedTuple):
     """What an event does on a day, and the day it is booked on; `shared` facts are those of each of them."""
