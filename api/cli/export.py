@@ -28,7 +28,7 @@ from ledger.store.sql import load
 CATCH_UP_S_MAX = 600.0
 STATEMENT_TIMEOUT = "10min"
 OUTLINES_MAX = 5
-"""That are tried while rebuilds swap the journal."""
+"""That are tried while rebuilds swap the views."""
 
 _SQL = load("api.exports", "books.sql")
 _MOMENTS = load("api", "region_moments.sql")
@@ -117,7 +117,7 @@ async def _export(
             if found is not None:
                 break
         else:
-            raise Refused("rebuilds swap the journal again and again: wait until they are done")
+            raise Refused("rebuilds swap the views again and again: wait until they are done")
         writer = FORMS[form].writer(found)
         total = found.entries
         async for part in parts(
@@ -157,7 +157,7 @@ async def _outline(
     periods: list[Period],
     given: list[int] | None,
 ) -> Outline | None:
-    """The outline; None when a rebuild has swapped the journal meanwhile: each time is another one's."""
+    """The outline; None when a rebuild has swapped the views meanwhile: each time is another one's."""
     [(reached, parked)] = await transaction.rows(_SQL["reached"], ())
     if await _is_swapped(transaction):
         return None
