@@ -146,7 +146,7 @@ async def outline(
     accounts = dict.fromkeys(((row[0], row[1]) for row in sums), 0)
     moved: dict[date | None, list[tuple[Account, int, int]]] = {}
     for currency, account, month, moved_minor, sides in sums:
-        if not moved_minor.is_finite() or moved_minor % 1:
+        if not moved_minor.is_finite() or moved_minor != moved_minor.to_integral_value():
             raise ExportDiffers("a sum of the journal is no whole number of minor units")
         moved.setdefault(month, []).append(((currency, account), int(moved_minor), int(sides)))
     balances = dict(accounts)

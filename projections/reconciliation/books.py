@@ -23,6 +23,8 @@ TEXT_CHARS_MAX = 1_000
 """Of what is said of a difference: a text that was altered may be of any length."""
 
 SQL = load("projections.reconciliation", "reading.sql")
+_UNREADABLE = (psycopg.DataError, ValueError)
+"""What reading a row raises that holds what no event can; of numbers in JSON Python has a longest."""
 _Sums = dict[tuple[str, str, str, date, date, date], list[int]]
 
 
@@ -129,7 +131,7 @@ class Books:
             try:
                 cursor.execute(SQL[block], {"lane": self.lane, **given})
                 return cast(list[Any], cursor.fetchall())
-            except psycopg.DataError as fault:
+            except _UNREADABLE as fault:
                 raise RowUnreadable(block, fault) from fault
 
     def replaced(self) -> bool:
@@ -212,7 +214,7 @@ def _rows_of(cursor: ServerCursor[Row], block: str) -> Iterator[Row]:
     try:
         while batch := cursor.fetchmany(ROWS_AT_ONCE):
             yield from batch
-    except psycopg.DataError as fault:
+    except _UNREADABLE as fault:
         raise RowUnreadable(block, fault) from fault
 
 

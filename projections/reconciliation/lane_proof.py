@@ -15,6 +15,8 @@ from projections.reconciliation.streams import Row
 
 TOLD_EVERY = 2_000
 """Events between two tellings of progress."""
+SUM_MINOR_MAX = 2**126
+"""No sum is of more than 2**63 amounts of 63 bits each; PostgreSQL has numbers too long to be told."""
 
 
 def prove_lane(connection: Connection, lane: int, told: Callable[[int], None]) -> LaneProof:
@@ -164,9 +166,9 @@ def _kept(books: Books, block: str) -> dict[Row, list[int]]:
 
 
 def _whole(amount_minor: Decimal) -> int:
-    """A sum of minor units; raises ValueError and OverflowError for a fraction, and for no number."""
+    """A sum of minor units; raises ValueError and OverflowError for what no entries come to."""
     found = int(amount_minor)
-    if found != amount_minor:
+    if found != amount_minor or abs(found) > SUM_MINOR_MAX:
         raise ValueError(f"{amount_minor} is no sum of minor units")
     return found
 

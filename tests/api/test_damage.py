@@ -77,6 +77,7 @@ def asked(region: Database, queries: Mapping[str, str] = QUERIES) -> dict[str, G
         (f"UPDATE journal.monthly SET debit_minor = debit_minor + 1 {SUM}", (TRIAL_BALANCE,)),
         (f"UPDATE journal.monthly SET credit_minor = 'NaN' {SUM}", (TRIAL_BALANCE, JOURNAL, CSV)),
         (f"UPDATE journal.monthly SET debit_minor = 0.5 {SUM}", (TRIAL_BALANCE, JOURNAL, CSV)),
+        (f"UPDATE journal.monthly SET debit_minor = 1e40 {SUM}", (TRIAL_BALANCE,)),
         (f"UPDATE journal.monthly SET account = 'mystery' {SUM}", (TRIAL_BALANCE,)),
         (f"UPDATE journal.monthly SET currency = 'QQQ' {SUM}", (TRIAL_BALANCE, JOURNAL)),
         (f"DELETE FROM journal.monthly {SUM}", (TRIAL_BALANCE,)),

@@ -27,9 +27,9 @@ def kept_books(server: EmbeddedServer) -> Database:
 
 
 def test_sums_that_are_no_numbers_are_named(kept_books: Database) -> None:
-    """PostgreSQL has numbers that are none, and fractions of minor units."""
+    """PostgreSQL has numbers that are none, fractions of minor units, and numbers of any length."""
     which = f"lane = {LANE} AND account = 'accounts_receivable' AND kind = 'invoice'"
-    for amount in ("'NaN'", "'Infinity'", "debit_minor + 0.5"):
+    for amount in ("'NaN'", "'Infinity'", "debit_minor + 0.5", "1e5000"):
         change = f"UPDATE journal.daily SET debit_minor = {amount} WHERE {which}"
         with altered(kept_books, change) as named:
             [difference] = named.values()
@@ -41,12 +41,14 @@ def test_sums_that_are_no_numbers_are_named(kept_books: Database) -> None:
     [
         ("receivables.account SET opened_on = 'infinity'", "accounts"),
         (f"receivables.invoice SET charges_minor = {2**63 - 1}, tax_minor = 1", "things"),
+        ("receivables.invoice SET categories = '[1e5000]'", "things"),
     ],
 )
 def test_a_row_that_the_database_cannot_add_up_or_send_is_named(
     kept_books: Database, change: str, where: str
 ) -> None:
-    """A day that is none in a table that is read whole, and amounts whose sum is beyond 64 bits."""
+    """A day that is none in a table that is read whole, amounts whose sum is beyond 64 bits, and a number
+    that is too long."""
     with altered(kept_books, f"UPDATE {change} WHERE {MINE}") as named:
         [difference] = named.values()
         assert (where, "row") == (difference.where, difference.figure)
