@@ -256,6 +256,7 @@ class Tally:
         if self._entries != month.entries or self.balances != month.balances:
             raise ExportDiffers(
                 f"{month.period}: {self._entries} entries read, {month.entries} expected, and "
-                "their sums must be the journal's: run `billing-ledger rebuild journal`"
+                "their sums must be the journal's: `billing-ledger reconcile` tells more, "
+                "`billing-ledger rebuild journal --accept-differences` mends it"
             )
         self._entries = 0
