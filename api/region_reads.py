@@ -30,7 +30,7 @@ from api.parameters import Parameter
 from api.problems import Problem
 from api.security.scope import Permission
 from api.vectors import VECTOR_SCHEMA, Vector, unknown, written
-from ledger.errors import ViewBehind
+from ledger.errors import UnknownCurrency, ViewBehind
 from ledger.store.faults import message_of
 from ledger.store.lanes import LANES
 from ledger.store.sql import load
@@ -176,9 +176,9 @@ class RegionRead:
             try:
                 body = await self._work(reading)
             except psycopg.DataError as fault:
-                view = self._views[0] if len(self._views) == 1 else None
-                says = f"{' or '.join(self._views)} holds a row that cannot be read"
-                raise view_damaged(view, f"{says}: {message_of(fault)}") from fault
+                raise self._damaged(f"cannot be read: {message_of(fault)}") from fault
+            except UnknownCurrency as fault:
+                raise self._damaged("is of a currency that there is not") from fault
             if await self._is_swapped(transaction):
                 asked.behind = reading.position
                 return None
@@ -198,6 +198,10 @@ class RegionRead:
                 assert asked.behind is not None
                 raise ViewBehind(position=asked.behind)
             await asyncio.sleep(BEHIND_POLL_S)
+
+    def _damaged(self, row_says: str) -> Problem:
+        view = self._views[0] if len(self._views) == 1 else None
+        return view_damaged(view, f"{' or '.join(self._views)} holds a row that {row_says}")
 
     async def _read_reached(self, transaction: Transaction) -> list[tuple[Any, ...]]:
         return [row for one in self._statements for row in await transaction.rows(one, ())]

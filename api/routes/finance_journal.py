@@ -18,7 +18,6 @@ from api.problems import invalid_query
 from api.region_reads import NOT_OLDER_THAN, REGION_AS_OF, RegionRead, RegionReading
 from api.security.scope import READ_BOOKS
 from ledger.calendar import month_end
-from ledger.errors import UnknownCurrency
 from ledger.month_end import PERIOD, period_of
 from ledger.store.lanes import account_id, lane_of
 from ledger.store.sql import load
@@ -233,8 +232,8 @@ def _of_currency(currency: str, rows: Sequence[Mapping[str, Any]]) -> TrialBalan
     return TrialBalance(
         currency=currency,
         accounts=[_balance(row) for row in rows],
-        debit=_money(sums("debit"), currency),
-        credit=_money(sums("credit"), currency),
+        debit=money(sums("debit"), currency),
+        credit=money(sums("credit"), currency),
     )
 
 
@@ -244,7 +243,7 @@ def _balance(row: Mapping[str, Any]) -> BalanceOf:
     except KeyError:
         raise view_damaged("journal", "a sum is of an account that no entry names") from None
     amounts = {
-        name: _money(_minor(row, name), row["currency"])
+        name: money(_minor(row, name), row["currency"])
         for name in ("opening", "debit", "credit", "balance")
     }
     return BalanceOf(account=row["account"], title=title, type=type, **amounts)
@@ -256,14 +255,6 @@ def _minor(row: Mapping[str, Any], name: str) -> int:
         return int(row[name])
     except ValueError:
         raise view_damaged("journal", "a sum is no whole number of minor units") from None
-
-
-def _money(minor: int, currency: str) -> Money:
-    """An amount as shown; raises Problem for a currency that no account has."""
-    try:
-        return money(minor, currency)
-    except UnknownCurrency:
-        raise view_damaged("journal", "a row is of a currency that there is not") from None
 
 
 async def _journal(reading: RegionReading) -> JournalPage:
@@ -323,8 +314,8 @@ async def _balances(reading: RegionReading, asked: Mapping[str, Any]) -> list[Le
     return [
         LedgerBalance(
             currency=row["currency"],
-            opening=_money(_minor(row, "opening"), row["currency"]),
-            closing=_money(_minor(row, "closing"), row["currency"]),
+            opening=money(_minor(row, "opening"), row["currency"]),
+            closing=money(_minor(row, "closing"), row["currency"]),
         )
         for row in rows
     ]
@@ -369,5 +360,5 @@ def _entry(row: dict[str, Any], carried_by: str | None) -> JournalEntry:
         **row | {"position": f"{lane}-{row['position']}", "period": _month(row["period"])},
         late=late,
         carried_by=carried_by,
-        amount=_money(amount_minor, currency),
+        amount=money(amount_minor, currency),
     )

@@ -88,6 +88,7 @@ def asked(region: Database, queries: Mapping[str, str] = QUERIES) -> dict[str, G
             f"UPDATE journal.tracking SET position = 99 {OF_LANE}",
             (TRIAL_BALANCE, JOURNAL, CSV),
         ),
+        ("UPDATE receivables.account SET currency = 'QQQ' WHERE account_number = 'A-1'", (AGING,)),
         (f"DELETE FROM receivables.tracking {OF_LANE}", (AGING, JOURNAL, CSV)),
     ],
 )
