@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 
 
 class TaxShown(msgspec.Struct, frozen=True):
-    """A tax line; `rate` is as it was given, and informative."""
+    """A tax line; `rate` is as it was given: a fraction of the amount before tax (0.2 is 20 %), informative."""
 
     name: str
     rate: str

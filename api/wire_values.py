@@ -333,10 +333,13 @@ _MONEY = {
     "currency": Field("currency", currency, required=True),
 }
 
+_RATE_SAYS = (
+    "A fraction of the amount before tax: 0.2 is 20 %. Informative; `amount` is what counts."
+)
 _tax = object_of(
     lambda name, amount_minor, rate="": Tax(name=name, rate=rate, amount_minor=amount_minor),
     Field("name", text(64, required=True), required=True),
-    Field("rate", decimal),
+    Field("rate", Reader(decimal, {**decimal.schema, "description": _RATE_SAYS})),
     Field("amount", amount_or_zero, required=True, into="amount_minor"),
 )
 taxes = list_of(_tax, TAXES_MAX)

@@ -21,7 +21,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Tax(Part, frozen=True):
-    """One tax line: its name, its rate as given (informative) and its amount."""
+    """One tax line: its name, rate (a fraction, "0.2" is 20 %, as given; informative) and amount."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     rate: Annotated[str, msgspec.Meta(max_length=32)]

@@ -37,7 +37,7 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaxLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A tax of one line; `rate` is as it was given."""
+    """A tax of one line; `rate` is as it was given: a fraction of the amount before tax."""
 
     name: str
     rate: str

@@ -2,11 +2,13 @@
 
 import re
 from datetime import date
+from decimal import Decimal, localcontext
 from functools import cache, lru_cache
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
 from babel.dates import format_date
+from babel.numbers import format_percent
 
 from ledger.money import decimal_text
 
@@ -14,6 +16,8 @@ MINUS = "\u2212"
 """Not the hyphen, at which a line may break."""
 _WORLD = "001"
 _DAYS_KEPT = 400
+_DIGITS_MAX = 40
+"""More than a rate has that an event can hold."""
 _NOWHERE = "ZZ"
 _LETTER = frozenset(
     {"BZ", "CA", "CL", "CO", "CR", "DO", "GT", "MX", "NI", "PA", "PH", "PR", "SV", "US", "VE"}
@@ -28,6 +32,7 @@ class Formats:
     def __init__(self, language: str, territory: str) -> None:
         numbers = _locale(f"und_{territory}", f"und_{_WORLD}")
         symbols = numbers.number_symbols["latn"]
+        self._numbers = numbers
         self.paper = "us-letter" if territory in _LETTER else "a4"
         self._decimal: str = symbols["decimal"]
         self._group: str = symbols["group"]
@@ -54,6 +59,14 @@ class Formats:
             head, tail = head[: -self._further], f"{head[-self._further :]}{self._group}{tail}"
         sign = MINUS if decimal.startswith("-") else ""
         return f"{sign}{tail}{self._decimal + fraction if fraction else ''}"
+
+    def percent(self, fraction: str) -> str:
+        """A fraction as a decimal string, such as 0.0625, in percent: every digit, no needless zero."""
+        with localcontext(prec=_DIGITS_MAX):
+            told = format_percent(
+                Decimal(fraction), locale=self._numbers, decimal_quantization=False
+            )
+        return str(told)
 
     def amount(self, minor: int, currency: str) -> str:
         """An amount without its currency."""

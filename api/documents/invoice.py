@@ -160,8 +160,8 @@ def _taxes(invoice: Invoice, words: Words) -> View:
 
 
 def _rate(rate: str, words: Words) -> str:
-    """A rate as it was given: events of other origins may hold more than a number."""
-    return words.formats.number(rate) if _DECIMAL.fullmatch(rate) else fit(rate)
+    """A rate in percent; as it was given where events of other origins hold more than a number."""
+    return fit(words.formats.percent(rate) if _DECIMAL.fullmatch(rate) else rate)
 
 
 def _totals(invoice: Invoice, words: Words) -> list[tuple[str, str, bool]]:

@@ -1,6 +1,7 @@
 """Gathering what documents say from the views: an invoice as it was issued, a statement as asked for."""
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -23,6 +24,8 @@ LINES_MAX = 5_000
 QUICK_LINES = 500
 TAXES_MAX = 50
 """Most taxes that are told apart by rate: a rate is whatever text a charge came with."""
+_DECIMAL = re.compile(r"([0-9]+(?:\.[0-9]*[1-9])?)(?:0*|\.0+)", re.ASCII)
+"""A number, and the zeros after it that say nothing."""
 
 Row = Mapping[str, Any]
 
@@ -206,17 +209,23 @@ def _taxes(totals: Sequence[Row], lines: Sequence[content.Line] | None) -> list[
 def _summed(lines: Sequence[content.Line], *, is_by_rate: bool) -> list[content.TaxAmount]:
     sums = defaultdict[tuple[str, str | None], list[int]](lambda: [0, 0])
     for line in lines:
-        raised = {(tax.name, tax.rate if is_by_rate else None) for tax in line.taxes}
-        for name_and_rate in raised:  # once, though a line may have a tax twice
+        taxes = [(tax.name, _plain(tax.rate) if is_by_rate else None) for tax in line.taxes]
+        for name_and_rate in set(taxes):  # once, though a line may have a tax twice
             sums[name_and_rate][0] += line.amount_minor
-        for tax in line.taxes:
-            sums[tax.name, tax.rate if is_by_rate else None][1] += tax.amount_minor
+        for name_and_rate, tax in zip(taxes, line.taxes, strict=True):
+            sums[name_and_rate][1] += tax.amount_minor
     return [
         content.TaxAmount(name=name, rate=rate, base_minor=base, amount_minor=amount)
         for (name, rate), (base, amount) in sorted(
             sums.items(), key=lambda item: (item[0][0], item[0][1] or "")
         )
     ]
+
+
+def _plain(rate: str) -> str:
+    """The rate as all that equal it are written: 0.20 is 0.2."""
+    found = _DECIMAL.fullmatch(rate)
+    return found[1] if found else rate
 
 
 def _applied(source: str, amount_minor: int, on: date) -> content.Applied:

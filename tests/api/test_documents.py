@@ -102,7 +102,8 @@ def test_an_invoice_says_what_the_api_says(service: Service) -> None:
     money = {"method": "card", "status": "processed", "effective_on": "2020-01-10"}
     account.tell("payments", {"payment_id": "p-1", "pay": "amount", "amount": "7.50", **money})
     account.charge("c-1", "10.00", "2020-01-15", taxes=[TAX], quantity="4", unit_price="2.5")
-    account.charge("c-2", "1234.56", "2020-01-16", category="rent")
+    same = TAX | {"rate": "0.0800", "amount": "98.76"}
+    account.charge("c-2", "1234.56", "2020-01-16", category="rent", taxes=[same])
     credit = {
         "credit_id": "k-1",
         "amount": "2.25",
@@ -123,7 +124,7 @@ def test_an_invoice_says_what_the_api_says(service: Service) -> None:
         f"Tax {amount(told['tax'])}\nTotal USD {amount(told['total'])}",
         f"Payment p-1, Jan 31, 2020 {amount(told['allocations'][0]['amount'], -1)}",
         f"Amount due USD {amount(told['open_amount'])}",
-        "Sales tax 0.08 10.00 0.80",
+        "Sales tax 8% 1,244.56 99.56",
         "rent 1,234.56\nvoice 10.00",
         "Jan 20, 2020 Credit: goodwill",
     ):
@@ -176,7 +177,7 @@ def test_the_settings_of_the_day_of_issue_count(service: Service) -> None:
     text = text_of(account.read(f"invoices/{february}.pdf"))
     assert "Calls c-2" not in text
     assert "Shown by category. Lines: 1." in text
-    assert "Sales tax 0.08 20.00 0.80" in text
+    assert "Sales tax 8% 20.00 0.80" in text
     assert "Remittance slip" not in text
 
 

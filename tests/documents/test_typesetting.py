@@ -61,7 +61,7 @@ def test_an_invoice_says_what_finance_expects(typesetter: Typesetter) -> None:
         "Jul 4, 2020 Conference call 3 usage 4 2.5 10.00 1.00",
         f"Jul 30, 2020 Credit: dropped call 4 2.5 {MINUS}2.50 0.00",
         "Charges by category Amount\nusage 10.00",
-        "Tax Rate Base Amount\nVAT 0.1 7.50 1.00",
+        "Tax Rate Base Amount\nVAT 10% 7.50 1.00",
         f"New charges 10.00\nCredits {MINUS}2.50\nTax 1.00\nTotal USD 8.50",
         f"Payment p-17, Jul 31, 2020 {MINUS}1.00\nAmount due USD 7.50",
         "Remittance slip\nPayable to\nExample Conferencing Inc.",
