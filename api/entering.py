@@ -166,7 +166,7 @@ def refuse(verdict: str) -> None:
         case "unauthenticated":
             raise unauthenticated()
         case "unknown":
-            raise Problem("account_unknown", "there is no such account for you")
+            raise account_unknown()
         case "forbidden":
             raise Problem("forbidden", "your role or scope does not allow this")
         case "password_due":
@@ -177,6 +177,11 @@ def password_due() -> Problem:
     """The problem of whoever must change their password before anything else."""
     says = "somebody else has chosen your password: change it first, at /v1/me/password"
     return Problem("password_change_required", says)
+
+
+def account_unknown() -> Problem:
+    """The problem of an account that there is not, or not for whoever asks."""
+    return Problem("account_unknown", "there is no such account for you")
 
 
 def unauthenticated() -> Problem:

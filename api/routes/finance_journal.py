@@ -12,6 +12,7 @@ from api.carrying import LINES, Line, carriers
 from api.cursors import list_of, seal, unseal
 from api.damage import view_damaged
 from api.doors import RegionDoor
+from api.entering import account_unknown, place
 from api.operations import Operation
 from api.parameters import CURSOR, FROM, LIMIT, LIMIT_DEFAULT, TO, Parameter
 from api.problems import invalid_query
@@ -19,9 +20,8 @@ from api.region_reads import NOT_OLDER_THAN, REGION_AS_OF, RegionRead, RegionRea
 from api.security.scope import READ_BOOKS
 from ledger.calendar import month_end
 from ledger.month_end import PERIOD, period_of
-from ledger.store.lanes import account_id, lane_of
 from ledger.store.sql import load
-from projections.journal.accounts import Type, described
+from projections.journal.accounts import CHART, PATTERN, Type, books_account, described
 
 LAST_OF_DAYS, _FIRST_OF_DAYS = date.max, date.min
 _LANE_MAX, _POSITION_MAX, _N_MAX = 63, 2**63 - 1, 2**31 - 1
@@ -52,15 +52,15 @@ PERIOD_GIVEN = Parameter(
 )
 ACCOUNT = Parameter(
     "account",
-    parameters.words,
-    parameters.WORDS_SCHEMA,
-    "Only entries that debit or credit this account of the books, such as accounts_receivable.",
+    lambda text: books_account(parameters.words(text)),
+    {**parameters.WORDS_SCHEMA, "pattern": f"^{PATTERN}$"},
+    f"Only entries that debit or credit this account of the books, one of {', '.join(CHART)}.",
 )
 ACCOUNT_NUMBER = Parameter(
     "account_number",
     parameters.words,
     parameters.WORDS_SCHEMA,
-    "Only entries of this customer's account.",
+    "Only entries of this customer's account; 404 if there is none at the moment asked for.",
 )
 LATE = Parameter(
     "late",
@@ -185,8 +185,8 @@ def journal_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
             replies={200: JournalPage},
             headers=(NOT_OLDER_THAN,),
             parameters=entries,
-            problems=(401, 403, 422, 503),
-            codes=("view_damaged",),
+            problems=(401, 403, 404, 422, 503),
+            codes=("account_unknown", "view_damaged"),
         ),
     ]
 
@@ -322,15 +322,19 @@ async def _balances(reading: RegionReading, asked: Mapping[str, Any]) -> list[Le
 
 
 async def _rows(reading: RegionReading, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a page and one more; raises Problem (404) for a customer's account that is none."""
     number = reading.given.get("account_number")
     if number is None and asked["account"] is None:
         return await reading.named(_SQL["entries"], **asked)
     if number is None:
         days = {"from": _FIRST_OF_DAYS, "to": LAST_OF_DAYS} if asked["period"] else {}
         return await reading.named(_SQL["entries_on"], **asked | days)
-    id = account_id(reading.region, number)
+    at = place(reading.region, number)
+    own = {"lane": at.lane, "account_id": at.account_id}
+    if not (await reading.rows(_SQL["is_opened"], **own))[0][0]:
+        raise account_unknown()
     asked = {name: value for name, value in asked.items() if name != "before_lane"}
-    return await reading.named(_SQL["entries_of"], lane=lane_of(id), account_id=id, **asked)
+    return await reading.named(_SQL["entries_of"], **own, **asked)
 
 
 async def _entries(reading: RegionReading, rows: Sequence[dict[str, Any]]) -> list[JournalEntry]:

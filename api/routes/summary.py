@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import parameters
 from api.account_reads import AS_OF, HEADERS
-from api.entering import password_due
+from api.entering import account_unknown, password_due
 from api.moments import day, instant, not_yet, position
 from api.operations import Operation, TemplateRoute
 from api.problems import Problem, invalid_query
@@ -174,7 +174,7 @@ async def _read(
             case "unauthenticated":
                 raise _unauthenticated()
             case "unknown" if has_reached:  # else it may have been opened by what is to be seen
-                raise Problem("account_unknown", "there is no such account for you")
+                raise account_unknown()
             case "forbidden":
                 raise Problem("forbidden", "your role or scope does not read accounts")
             case "password_due":

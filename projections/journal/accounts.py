@@ -1,7 +1,9 @@
 """What the accounts of the books are called and are, by the names that entries give them."""
 
-from typing import Literal, NamedTuple
+import re
+from typing import Literal, NamedTuple, get_args
 
+from ledger.parts import Method
 from projections.journal.entries import (
     ALLOWANCES,
     BAD_DEBT,
@@ -36,6 +38,25 @@ _FAMILIES = {
     TAX: Described("Tax payable", "liability"),
     CASH: Described("Cash", "asset"),
 }
+_METHODS = get_args(Method)
+_FREE = rf"({REVENUE}|{TAX})[^\u0000-\u001F\u007F-\u009F]+"
+CHART = (
+    *_ALONE,
+    *(f"{CASH}{method}" for method in _METHODS),
+    f"{REVENUE}<category>",
+    f"{TAX}<name>",
+)
+"""The accounts that there can be, as people are told of them."""
+PATTERN = rf"({'|'.join(_ALONE)}|{CASH}({'|'.join(_METHODS)})|{_FREE})"
+"""What the name of such an account matches, whole: a regular expression to Python and JSON schemas."""
+_NAME = re.compile(PATTERN)
+
+
+def books_account(name: str) -> str:
+    """An account that entries can name, whether any does; raises ValueError, which says what there is."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name[:40]!r} is no account of the books; there are {', '.join(CHART)}")
+    return name
 
 
 def described(account: str) -> Described:

@@ -210,6 +210,14 @@ JOIN journal.account AS a ON a.lane = e.lane AND a.account_id = e.account_id
 ORDER BY e.effective_on DESC, e.lane DESC, e.position DESC, e.n DESC
 LIMIT %(limit)b;
 
+-- name: is_opened
+-- Whether there is an account.
+SELECT EXISTS (
+    SELECT FROM journal.account AS a
+    WHERE a.lane = %(lane)b AND a.account_id = %(account_id)b
+      AND COALESCE(a.position <= (%(positions)b::bigint[])[a.lane + 1], true)
+);
+
 -- name: entries_of
 -- The same of one customer.
 SELECT e.lane, e.position, e.n, e.recorded_at, e.effective_on, e.period, e.currency, e.amount_minor,

@@ -18,7 +18,7 @@ from api.vectors import Vector
 from api.wiring import Database, Doors
 from ledger.money import decimal_text
 from ledger.store.sql import load
-from projections.journal.entries import entries
+from projections.journal.entries import CONTROLS, entries
 from tests.api.books import TOKENS, fill
 from tests.api.conftest import REGIONS, filled_database, fresh_database
 from tests.api.in_process import Sent, in_process
@@ -260,6 +260,13 @@ def test_what_was_known_stays(region: Database, accounts: list[MadeUp]) -> None:
         (JOURNAL, {"account": "cash:card", "from": "2020-07-02", "to": "2020-07-01"}),
         (JOURNAL, {"from": "2020-07-02", "effective_on": "2020-07-01"}),
         (JOURNAL, {"account": ""}),
+        (JOURNAL, {"account": "accounts_receivables"}),
+        (JOURNAL, {"account": "Bad_debt"}),
+        (JOURNAL, {"account": "revenue:"}),
+        (JOURNAL, {"account": "tax_payable"}),
+        (JOURNAL, {"account": "cash:cards"}),
+        (JOURNAL, {"account": "bank:main"}),
+        (JOURNAL, {"account": "revenue:a\nb"}),
         (JOURNAL, {"cursor": "abc"}),
         (JOURNAL, {"late": "yes"}),
     ],
@@ -271,7 +278,25 @@ def test_what_makes_no_sense_is_refused(region: Database, path: str, query: dict
     assert body["errors"]
 
 
-def test_an_account_nobody_has_has_no_entries(region: Database) -> None:
-    """Whether of the books or a customer's."""
-    assert [] == listed(region, account="revenue:nothing")
-    assert [] == listed(region, account_number="no-such")
+def test_an_account_of_the_books_without_entries_has_none(region: Database) -> None:
+    """Of a category, tax or method that nothing was booked to yet; of another name it is told what there is."""
+    for account in ("revenue:nothing", "tax_payable:none", "cash:direct_debit"):
+        assert [] == listed(region, account=account)
+    _, body = ask(region, JOURNAL, account="revenues:voice")
+    [error] = body["errors"]
+    assert "/query/account" == error["pointer"]
+    for name in (*CONTROLS, "bad_debt", "allowances", "revenue:<", "tax_payable:<", "cash:card"):
+        assert name in error["message"]
+
+
+def test_entries_of_no_customers_account_are_not_found(
+    region: Database, accounts: list[MadeUp]
+) -> None:
+    """A number that nobody has, or nobody had then, is no account without entries."""
+    number = accounts[0].number
+    nothing = Vector("us", [0] * 64).text()
+    for query in ({"account_number": "no-such"}, {"account_number": number, "at": nothing}):
+        status, body = ask(region, JOURNAL, **query)
+        assert (404, "account_unknown") == (status, body["code"])
+    days = {"from": "1999-01-01", "to": "1999-12-31"}
+    assert [] == listed(region, account_number=number, **days)

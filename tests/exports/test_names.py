@@ -107,5 +107,6 @@ def test_every_account_of_the_books_has_a_name() -> None:
     }
     known = [*FIXED, *(f"{prefix}x" for prefix in BY_PREFIX)]
     assert {*accounts._ALONE, *(f"{prefix}x" for prefix in accounts._FAMILIES)} == {*known}
+    assert all(accounts.books_account(account) for account in known if account != "cash:x")
     for account in known:
         assert roots[accounts.described(account).type] == name(account).partition(":")[0]
