@@ -75,6 +75,8 @@ class PreviewEnd(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     """The last line of a preview; one that ends without it was cut off.
 
     The counts are those of the run that would follow (`MonthEnd`): every account counts once.
+    `also_closed` are earlier months whose books are open and in which anything is posted: closing the
+    month's books now would close them too.
     """
 
     period: str
@@ -86,6 +88,7 @@ class PreviewEnd(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     not_due: int
     refused: int
     currencies: list[CurrencyWouldBe]
+    also_closed: list[str]
 
 
 def lines(previewed: Sequence[Previewed]) -> Iterator[InvoiceWouldBe | RefusalWouldBe]:
@@ -97,7 +100,7 @@ def lines(previewed: Sequence[Previewed]) -> Iterator[InvoiceWouldBe | RefusalWo
             yield _refusal(one)
 
 
-def end(preview: Preview) -> PreviewEnd:
+def end(preview: Preview, also_closed: list[str]) -> PreviewEnd:
     """The line after all others."""
     currencies = [
         CurrencyWouldBe(**_totals(totals, currency), currency=currency, invoices=totals.invoices)
@@ -109,6 +112,7 @@ def end(preview: Preview) -> PreviewEnd:
         accounts=sum(preview.counts.values()),
         **preview.counts,
         currencies=currencies,
+        also_closed=also_closed,
     )
 
 

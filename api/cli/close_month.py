@@ -26,6 +26,7 @@ from ledger.errors import (
     Refusal,
 )
 from ledger.processes import cores
+from projections.open_months import closed_with
 
 ACTOR = "close-month"
 CATCH_UP_S_MAX = 600.0
@@ -189,7 +190,14 @@ def _preview(given: argparse.Namespace, database: Database, screen: Screen) -> i
     with closing(database.ledger()) as ledger, closing(database.month_ends()) as month_ends:
         with _refusals_told():
             preview = month_ends.preview(given.period, given.issued_on, today=database.today())
-        show(preview, ledger, month_ends.accounts(), screen)
+
+        def also_closed() -> list[str]:
+            if given.keep_open:
+                return []
+            period, today = preview.asked.period, preview.asked.asked_on
+            return closed_with(database.service_url, period, today=today)
+
+        show(preview, ledger, month_ends.accounts(), also_closed, screen)
     return REFUSED if preview.counts["refused"] else 0
 
 

@@ -1,6 +1,6 @@
 """`close-month 2020-07 --dry-run` on the screen: a line for every invoice that would be issued now."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from api.amounts import Money
 from api.cli.screen import Screen
@@ -15,8 +15,17 @@ _HEAD = (
 )
 
 
-def show(preview: Preview, ledger: Ledger, accounts: int, screen: Screen) -> None:
-    """Tells the preview as it is made: rows and totals for people, the same lines as over HTTP as JSON."""
+def show(
+    preview: Preview,
+    ledger: Ledger,
+    accounts: int,
+    also_closed: Callable[[], list[str]],
+    screen: Screen,
+) -> None:
+    """Tells the preview as it is made: rows and totals for people, the same lines as over HTTP as JSON.
+
+    `also_closed` is asked in the end for earlier months whose books would be closed too.
+    """
     is_headed = screen.as_json
     for batch in preview.batches(ledger):
         screen.progress("accounts", sum(preview.counts.values()), accounts)
@@ -30,7 +39,7 @@ def show(preview: Preview, ledger: Ledger, accounts: int, screen: Screen) -> Non
                 screen.say(_row(line))
             if not isinstance(line, InvoiceWouldBe):
                 screen.complain(f"account {line.account_number}: {line.code}: {line.message}")
-    last = end(preview)
+    last = end(preview, also_closed())
     _tell(last, screen)
     screen.result(last)
 
@@ -56,6 +65,11 @@ def _tell(last: PreviewEnd, screen: Screen) -> None:
         f"{last.replayed} invoiced before, {last.nothing_to_bill} with nothing to bill, "
         f"{last.not_due} not due, {last.refused} would be refused; nothing was recorded"
     )
+    if last.also_closed:
+        months = ", ".join(last.also_closed)
+        screen.say(
+            f"{last.period}: its books would be closed, and with them open earlier ones: {months}"
+        )
 
 
 def _tell_totals(totals: CurrencyWouldBe, screen: Screen) -> None:

@@ -25,6 +25,7 @@ from api.streamed import Watched
 from ledger.errors import Refusal
 from ledger.processes import Parent, Worker
 from ledger.store.faults import LedgerClosed, StoreUnavailable
+from projections.open_months import closed_with
 
 RETRY_AFTER_S = 5
 NICE = 10
@@ -138,7 +139,9 @@ def _told(
             preview = month_ends.preview(period, issued_on, today=today)
             for batch in preview.batches(ledger):
                 yield b"".join(_encode(line) + b"\n" for line in lines(batch))
-            yield _encode(end(preview)) + b"\n"
+            asked = preview.asked
+            also = closed_with(database.service_url, asked.period, today=asked.asked_on)
+            yield _encode(end(preview, also)) + b"\n"
     except (*_UNAVAILABLE, Refusal):  # what was asked for a moment ago is in the way now
         yield UNAVAILABLE
     else:

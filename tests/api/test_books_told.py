@@ -14,7 +14,9 @@ import pytest
 from api.closing_books import prove_books
 from api.embedded import EmbeddedServer
 from api.wiring import Database
+from ledger.month_end import period_of
 from ledger.period_close import DISAGREEMENTS_KEPT_MAX, PeriodClose
+from projections.open_months import closed_with
 from tests.api.books import TOKENS, fill
 from tests.api.closings import ENTRY, JULY, bill, change, cut_off, one
 from tests.api.conftest import regions_file
@@ -86,7 +88,17 @@ def test_months_before_are_closed_with_a_month(database: Database, do: Callable[
     earlier_months(database)
     months = ("2020-05", "2020-06", "2020-07")
     assert dict.fromkeys(months, "open") == states(database)
+    database.catch_up(30)
+    seen = do("close-month", "2020-07", "--dry-run", "--json")
+    assert ["2020-05", "2020-06"] == seen.lines[-1]["also_closed"]
+    assert "and with them open earlier ones: 2020-05, 2020-06" in seen.err
+    july, url = period_of("2020-07"), database.service_url
+    assert [] == closed_with(url, july, today=july.last_on)  # not over: it cannot be closed
+    assert ["2020-05"] == closed_with(url, period_of("2020-06"), today=database.today())
     cut_off(database)
+    for month in months:  # closed by itself, or with a later one
+        assert [] == closed_with(url, period_of(month), today=database.today())
+    assert [] == closed_with(url, period_of("2020-08"), today=database.today())
     assert dict.fromkeys(months, "cut_off") == states(database)
     post(database, "later", ("E-4", charge("later", JUNE, 1)))
     database.catch_up(30)
