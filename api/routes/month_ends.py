@@ -23,10 +23,13 @@ from api.problems import Problem, invalid_field
 from api.routes.month_end_previews import Previews
 from api.security.scope import CLOSE_MONTH, READ_BOOKS
 from ledger.closing import MonthEnd, MonthEnds
-from ledger.month_end import PERIOD
+from ledger.errors import InvalidPeriod
+from ledger.month_end import PERIOD, period_of
 
 PATH = "/v1/month-ends"
 _PERIOD = f"^{PERIOD.pattern}$"
+_SHOWN_MAX = 40
+"""Of what is no month, which is longer than one."""
 
 T = TypeVar("T")
 
@@ -35,7 +38,7 @@ class MonthEndBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The month to close, such as 2020-07; invoices are issued on `issued_on`, or (null) each on
     the day its account's period ends."""
 
-    period: Annotated[str, msgspec.Meta(pattern=_PERIOD)]
+    period: Annotated[str, msgspec.Meta(extra_json_schema={"pattern": _PERIOD})]
     issued_on: Annotated[date, msgspec.Meta(extra_json_schema=DAY_SCHEMA)] | None = None
 
 
@@ -61,6 +64,7 @@ def month_end_operations(doors: Mapping[str, RegionDoor]) -> list[Operation]:
     async def ask(request: Request) -> Response:
         asker = await come_in(request, doors, CLOSE_MONTH, _KNOWN)
         body = await read_json(request, _decoder)
+        _refuse_no_month(body.period)
         if body.issued_on is not None and not FIRST_DAY <= body.issued_on <= LAST_DAY:
             says = f"{body.issued_on} is not from {FIRST_DAY.year} to {LAST_DAY.year}"
             raise invalid_field("/issued_on", says)
@@ -150,6 +154,14 @@ def _looking(handle: Handle) -> Operation:
         codes=("not_found", "invalid_period"),
         problems=(401, 403, 404, 422, 503),
     )
+
+
+def _refuse_no_month(period: str) -> None:
+    """Raises Problem (422) for a text that is no month, in the words that the path has for it."""
+    try:
+        period_of(period[:_SHOWN_MAX])
+    except InvalidPeriod as refusal:
+        raise invalid_field("/period", str(refusal), refusal.code) from None
 
 
 async def _at(door: RegionDoor, do: Callable[[MonthEnds], T]) -> T:

@@ -204,7 +204,7 @@ def test_a_dry_run_for_people(do: Run) -> None:
 def test_what_cannot_be_previewed(database: Database, do: Run) -> None:
     """Over HTTP a problem before any line, from the command line what it exits with."""
 
-    async def work() -> list[tuple[int, str]]:
+    async def work() -> list[Caller]:
         app = create_app(Doors((database,)))
         async with in_process(app):
             callers = [
@@ -215,12 +215,18 @@ def test_what_cannot_be_previewed(database: Database, do: Run) -> None:
                 Caller(query="dryrun=true"),
                 Caller(token="us." + "x" * 43),
             ]
-            return [(told.status, told.code) for one in callers for told in [await one.ask(app)]]
+            return [await one.ask(app) for one in callers]
 
+    told = asyncio.run(work())
     assert [
         (422, "period_not_begun"), (422, "invalid_request"), (409, "effective_before_cause"),
         (422, "invalid_request"), (422, "invalid_request"), (401, "unauthenticated"),
-    ] == asyncio.run(work())  # fmt: skip  # one by one
+    ] == [(one.status, one.code) for one in told]  # fmt: skip  # one by one
+    [error] = json.loads(told[1].body)["errors"]
+    says = "'2020-13' is not a month: give its year, 1900 to 2199, and number, like 2020-07"
+    assert ("/period", "invalid_period", says) == (
+        error["pointer"], error["code"], error["message"],
+    )  # fmt: skip  # field by field
     assert 1 == do("close-month", "2199-01", "--dry-run").code
     assert 2 == do("close-month", "2020-13", "--dry-run").code
 
