@@ -102,7 +102,7 @@ def _position(database: Database, id: UUID, given: argparse.Namespace) -> int:
         try:
             found = at[1] if at else reading.known_position(id, cast(Any, known_at))
         except KnownAtInFuture as refusal:
-            raise Refused(str(refusal)) from None
+            raise Misuse(f"--known-at: {refusal}") from None
         reading.wait_for(id, found)
         return found
 

@@ -15,7 +15,7 @@ from api.cli.screen import Misuse, Refused, Screen
 from api.database import DatabaseUnavailable, Line, TooSlow, Transaction
 from api.exports.books import VIEWS, Outline, months_of, outline
 from api.exports.writing import FORMS, parts
-from api.moments import instant, written
+from api.moments import instant, not_yet
 from api.problems import Problem
 from api.settings import Settings
 from api.vectors import Vector
@@ -146,7 +146,7 @@ async def _known_positions(database: Database, known_at: datetime) -> list[int]:
     finally:
         await line.close()
     if found is None:
-        raise Misuse(f"--known-at {written(known_at)} has not passed yet")
+        raise Misuse(f"--known-at: {not_yet(known_at)}")
     positions: list[int] = found
     return positions
 

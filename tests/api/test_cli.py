@@ -267,10 +267,15 @@ def test_explain_shows_the_events_of_a_figure(
     for wrong, code in (
         (("N-9", "happiness"), 2),
         (("N-9", "balance", "--at", "99-1"), 2),
-        (("N-9", "balance", "--known-at", "2999-01-01T00:00:00Z"), 1),
+        (("N-9", "balance", "--known-at", "2999-01-01T00:00:00Z"), 2),
         (("NOBODY", "balance"), 1),
     ):
         assert code == migrated("explain", *wrong).code, wrong
+    future = ("--known-at", "2199-01-01T00:00:00Z")
+    for asked in (("explain", "N-9", "balance"), ("export", "csv", "--period", "2020-01")):
+        done = migrated(*asked, *future)
+        assert (2, "") == (done.code, done.out)
+        assert "--known-at: 2199-01-01T00:00:00Z is after the ledger's clock, 20" in done.err
 
 
 def test_replay_tells_that_history_was_changed(
