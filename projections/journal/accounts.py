@@ -1,6 +1,7 @@
 """What the accounts of the books are called and are, by the names that entries give them."""
 
 import re
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
 from ledger.parts import Method
@@ -38,7 +39,13 @@ _FAMILIES = {
     TAX: Described("Tax payable", "liability"),
     CASH: Described("Cash", "asset"),
 }
-_METHODS = get_args(Method)
+_METHODS: Mapping[str, str] = {
+    "cash_check": "cash or check",
+    "card": "card",
+    "bank_transfer": "bank transfer",
+    "direct_debit": "direct debit",
+}
+assert _METHODS.keys() == {*get_args(Method)}, "a method without words"
 _FREE = rf"({REVENUE}|{TAX})[^\u0000-\u001F\u007F-\u009F]+"
 CHART = (
     *_ALONE,
@@ -68,4 +75,5 @@ def described(account: str) -> Described:
     if not colon:
         return _ALONE[account]
     title, type, _ = _FAMILIES[family + colon]
-    return Described(f"{title}: {of}", type, of)
+    words = _METHODS[of] if family + colon == CASH else of
+    return Described(f"{title}: {words}", type, of)

@@ -1,13 +1,18 @@
 """Names of accounts in accounting tools: never two alike, readable, and taken by each tool's grammar."""
 
+from typing import get_args
 from unicodedata import ucd_3_2_0
 
+import pytest
 import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from api.documents.labels import labels
 from api.exports.names import BY_PREFIX, FIXED, name, part
+from ledger.parts import Method
 from projections.journal import accounts
+from projections.journal.entries import CASH
 from tests.counting import counted, thorough
 from tests.exports.made import HOSTILE
 
@@ -97,6 +102,16 @@ def test_names_are_readable() -> None:
     }
 
 
+def test_a_title_says_the_method_in_words() -> None:
+    """In those that documents have for it; the account's name is what it was."""
+    for method in get_args(Method):
+        title = accounts.described(f"cash:{method}").title
+        assert f"Cash: {labels()['en'][method].lower()}" == title
+    assert "Revenue: late_fee" == accounts.described("revenue:late_fee").title  # as it was given
+    with pytest.raises(KeyError):
+        accounts.described("cash:shells")
+
+
 def test_every_account_of_the_books_has_a_name() -> None:
     """Under the root that its type asks for."""
     roots = {
@@ -105,8 +120,9 @@ def test_every_account_of_the_books_has_a_name() -> None:
         "income": "Income",
         "expense": "Expenses",
     }
-    known = [*FIXED, *(f"{prefix}x" for prefix in BY_PREFIX)]
-    assert {*accounts._ALONE, *(f"{prefix}x" for prefix in accounts._FAMILIES)} == {*known}
-    assert all(accounts.books_account(account) for account in known if account != "cash:x")
-    for account in known:
+    assert FIXED.keys() == accounts._ALONE.keys()
+    assert BY_PREFIX.keys() == accounts._FAMILIES.keys()
+    of = {CASH: get_args(Method)}
+    known = [*FIXED, *(f"{prefix}{one}" for prefix in BY_PREFIX for one in of.get(prefix, ["x"]))]
+    for account in map(accounts.books_account, known):
         assert roots[accounts.described(account).type] == name(account).partition(":")[0]
