@@ -9,7 +9,7 @@ import msgspec
 from api.amounts import Money
 from api.cli.preview_month import show, tell_amounts
 from api.cli.regional import add_json, add_region, fit_database
-from api.cli.screen import REFUSED, Misuse, Refused, Screen
+from api.cli.screen import REFUSED, VIEWS, Misuse, Refused, Screen
 from api.cli.serve import workers
 from api.closed_books import ClosedBooks, CurrencyClosed, closed_books
 from api.closing_books import prove_books
@@ -87,7 +87,7 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
         if given.dry_run:
             return _preview(given, database, screen)
         done = _close(given, database, screen)
-        screen.progress("views", 0, 0)
+        screen.waiting(VIEWS)
         database.catch_up(CATCH_UP_S_MAX)
         _tell(done, screen)
         kept_open = "asked to stay open" if given.keep_open else None

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import msgspec
 
 from api.cli.regional import add_json, add_region, fit_database
-from api.cli.screen import REFUSED, Misuse, Refused, Screen
+from api.cli.screen import REFUSED, VIEWS, Misuse, Refused, Screen
 from api.cli.serve import workers
 from api.currencies import Currencies
 from api.imports.share import ACTOR, Share, Taking, stamp_of
@@ -86,7 +86,7 @@ def run(given: argparse.Namespace, settings: Settings, screen: Screen) -> int:
         except (WorkerFailed, StoreUnavailable) as fault:
             raise Refused(f"{fault}; {GOES_ON}") from fault
         if summary.applied:
-            screen.progress("views", 0, 0)
+            screen.waiting(VIEWS)
             database.catch_up(CATCH_UP_S_MAX)
     _tell(summary, screen)
     return 0 if summary.ok else REFUSED

@@ -9,6 +9,8 @@ import msgspec
 
 REFUSED = 1
 PROGRESS_EVERY_S = 0.5
+VIEWS = "the views to follow"
+"""What is waited for once the log has what was asked for."""
 PACE_AFTER_S = 1.0
 """How long something must have gone on before it is told how fast."""
 
@@ -69,10 +71,16 @@ class Screen:
             return
         self._progress_at = now
         of = f" of {total:,}" if total else ""
+        self._show(f"{what}: {done:,}{of}{self._pace(now, done, total)}")
+
+    def waiting(self, what: str) -> None:
+        """What is waited for, where nobody counts how much of it is done."""
+        self._show(f"waiting for {what}")
+
+    def _show(self, text: str) -> None:
         in_place = sys.stderr.isatty()
         start, end = ("\r\x1b[K", "") if in_place else ("", "\n")
-        pace = self._pace(now, done, total)
-        print(f"{start}{what}: {done:,}{of}{pace}", end=end, file=sys.stderr, flush=True)
+        print(f"{start}{text}", end=end, file=sys.stderr, flush=True)
         self._progress_shown = in_place
 
     def _pace(self, now: float, done: int, total: int) -> str:

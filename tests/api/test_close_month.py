@@ -113,6 +113,8 @@ def test_a_month_is_closed_and_in_the_views(server: EmbeddedServer, tmp_path: Pa
         told[name] for name in ("ok", "state", "accounts", "issued")
     )
     assert "2020-07: 40 accounts: 40 invoiced" in done.err
+    assert "waiting for the views to follow" in done.err
+    assert "views: 0" not in done.err
     assert database.owner_url is not None
     with closing(psycopg.connect(database.owner_url, autocommit=True)) as owner:
         rows = owner.execute(b"SELECT sum(open_minor) FROM receivables.account").fetchone()
