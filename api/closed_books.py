@@ -1,5 +1,6 @@
 """How a month's books are shown: cut off or closed, and the report that they were closed with."""
 
+import re
 from datetime import datetime
 from typing import Any, Literal, cast
 
@@ -12,6 +13,7 @@ from ledger.period_close import Disagreement, PeriodClose
 
 _COUNTED = ("accounts", "invoices", "lines")
 """Figures of invoices that are no amounts."""
+_INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 
 
 class AmountOf(msgspec.Struct, frozen=True):
@@ -46,7 +48,7 @@ class BooksDisagree(msgspec.Struct, frozen=True, kw_only=True):
 
     In the journal's tables `figure` is an account of the books, in receivables a figure of
     the month's invoices. `accounts`, `invoices` and `lines` are numbers; all else are amounts, or minor
-    units where a damaged view names a currency that is none.
+    units where a damaged view names a currency that is none. `found` is null where it holds no such number.
     """
 
     lane: int
@@ -55,7 +57,7 @@ class BooksDisagree(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     figure: str
     events: Money | int
-    found: Money | int
+    found: Money | int | None
 
 
 class ClosedBooks(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,11 +107,11 @@ def closed_books(found: PeriodClose) -> ClosedBooks:
 def _disagree(one: Disagreement) -> BooksDisagree:
     is_counted = one.view == "receivables" and one.figure in _COUNTED
 
-    def shown(value: str) -> Money | int:
+    def shown(number: int) -> Money | int:
         try:
-            return int(value) if is_counted else money(int(value), one.currency)
+            return number if is_counted else money(number, one.currency)
         except UnknownCurrency:
-            return int(value)
+            return number
 
     return BooksDisagree(
         lane=one.lane,
@@ -117,8 +119,8 @@ def _disagree(one: Disagreement) -> BooksDisagree:
         view=cast(Any, one.view),
         currency=one.currency,
         figure=one.figure,
-        events=shown(one.events),
-        found=shown(one.found),
+        events=shown(int(one.events)),
+        found=shown(int(one.found)) if _INTEGER.fullmatch(one.found) else None,
     )
 
 

@@ -49,7 +49,7 @@ class Disagreement(msgspec.Struct, frozen=True):
 
     `view` is a table of the journal (`figure` is then an account of the books) or receivables
     (a figure of the invoices). What was counted is a number, amounts are minor units of the currency;
-    as texts, because they may be of any size.
+    as texts, because they may be of any size. `found` is any text where a damaged view has no such.
     """
 
     lane: int

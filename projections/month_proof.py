@@ -30,8 +30,9 @@ _POSTED = {
 _SQL = load("projections", "month_proof.sql")
 
 
-Figures = dict[tuple[str, str, str, str], int]
-"""By month, view, currency and name."""
+Figures = dict[tuple[str, str, str, str], int | str]
+"""By month, view, currency and name; a text is what a damaged view holds for a number."""
+_TEXT_CHARS_MAX = 100
 
 
 class MonthProof:
@@ -69,12 +70,13 @@ class MonthProof:
             categories = self._rows("categories", given)
         found: Figures = {}
         for view, month, currency, account, amount in posted:
-            found[month, view, currency, account] = int(amount)
+            found[month, view, currency, account] = _number(amount)
         for month, currency, *counted in invoiced:
             for name, value in zip(_INVOICED, counted, strict=True):
-                found[month, "receivables", currency, name] = int(value)
+                found[month, "receivables", currency, name] = _number(value)
         for month, currency, category, amount in categories:
-            found[month, "receivables", currency, f"charges:{category}"] = int(amount)
+            name = f"charges:{category}"
+            found[month, "receivables", currency, name] = _number(amount)
         return _compared(lane, self._expected(report), found)
 
     def _rows(self, query: str, given: dict[str, object]) -> list[Any]:
@@ -91,6 +93,15 @@ class MonthProof:
                 for name, value in _invoiced(of).items():
                     expected[month, "receivables", currency, name] = value
         return expected
+
+
+def _number(told: int | str) -> int | str:
+    """A number as PostgreSQL tells it: the text itself, shortened, of one that no events come to."""
+    try:
+        return int(told)
+    except ValueError:
+        text = str(told)
+        return text if len(text) <= _TEXT_CHARS_MAX else f"{text[:_TEXT_CHARS_MAX]}..."
 
 
 def _invoiced(of: CurrencyReport) -> dict[str, int]:

@@ -181,7 +181,9 @@ def _tell_report(period: str, of: CurrencyClosed, screen: Screen) -> None:
     tell_amounts([(one.name, one.amount) for one in of.movements], screen)
 
 
-def _value(of: Money | int) -> str:
+def _value(of: Money | int | None) -> str:
+    if of is None:
+        return "no number"
     return of.amount if isinstance(of, Money) else str(of)
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from api.amounts import Money
+from api.closed_books import closed_books
 from api.closing_books import prove_books
 from api.embedded import EmbeddedServer
 from api.wiring import Database
@@ -18,7 +20,7 @@ from ledger.month_end import period_of
 from ledger.period_close import DISAGREEMENTS_KEPT_MAX, PeriodClose
 from projections.open_months import closed_with
 from tests.api.books import TOKENS, fill
-from tests.api.closings import ENTRY, JULY, bill, change, cut_off, one
+from tests.api.closings import ENTRY, JULY, MONTHLY, bill, change, cut_off, one
 from tests.api.conftest import regions_file
 from tests.api.serving import Ran, environment_of, eventually, run, serving
 from tests.api.test_close_month import US, book, fresh_database, post
@@ -148,6 +150,21 @@ def test_months_before_are_closed_with_a_month(database: Database, do: Callable[
     close_august(database, months)
     assert (may, june) == tuple(closes.find(f"2020-0{n}") for n in (5, 6))
     closes.close()
+
+
+@pytest.mark.parametrize("amount", ["'NaN'", "0.5", "1e4999"])
+def test_what_is_no_number_disagrees(database: Database, amount: str) -> None:
+    """A sum that no events come to, whatever PostgreSQL takes for a number: it is named like others, and
+    kept for whoever reads the books."""
+    book(database, "N", 2)
+    bill(database)
+    database.catch_up(30)
+    change(database, MONTHLY.format(amount))
+    cut_off(database)
+    found, _ = prove_books(database, "2020-07")
+    [told] = closed_books(found).disagreeing
+    assert ("journal.monthly", "accounts_receivable", None) == (told.view, told.figure, told.found)
+    assert Money("1.00", "USD") == told.events
 
 
 def test_a_service_says_what_disagrees(database: Database, tmp_path: Path) -> None:
