@@ -27,6 +27,10 @@ from tests.api.test_close_month import US, book, fresh_database, post
 from tests.closing.books import charge
 
 MAY, JUNE = date(2020, 5, 10), date(2020, 6, 10)
+PROVED = (
+    "SELECT jsonb_object_agg(lane, jsonb_build_array(proved_at, report))"
+    " FROM ledger.period_close WHERE proved_at IS NOT NULL"
+)
 
 
 @pytest.fixture
@@ -68,6 +72,17 @@ def reported(found: PeriodClose | None) -> tuple[int, int, int, dict[str, int]]:
     return usd.accounts, usd.invoices.invoices, usd.invoices.total_minor, usd.movements
 
 
+def prove_some(database: Database) -> None:
+    """July's books are proved, which is broken off after twenty lanes."""
+
+    def broken_off(done: int, of: int) -> None:
+        if done == 20:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        prove_books(database, "2020-07", broken_off)
+
+
 def close_august(database: Database, months: tuple[str, ...]) -> None:
     """August's invoice and report are its own; the months given were closed before."""
     with closing(database.period_closes()) as closes:
@@ -105,18 +120,8 @@ def test_months_before_are_closed_with_a_month(database: Database, do: Callable[
     post(database, "later", ("E-4", charge("later", JUNE, 1)))
     database.catch_up(30)
     change(database, ENTRY.format(5).replace("A-1-2020-07", "E-1-2020-06"))
-
-    def broken_off(done: int, of: int) -> None:
-        if done == 20:
-            raise InterruptedError
-
-    with pytest.raises(InterruptedError):
-        prove_books(database, "2020-07", broken_off)
-    once = (
-        "SELECT jsonb_object_agg(lane, jsonb_build_array(proved_at, report))"
-        " FROM ledger.period_close WHERE proved_at IS NOT NULL"
-    )
-    first = one(database, once)
+    prove_some(database)
+    first = one(database, PROVED)
     assert 0 < len(first) < 64
     found, disagreeing = prove_books(database, "2020-07")
     assert ("cut_off", 63, {("2020-06", "journal.entry")}) == (
@@ -130,7 +135,7 @@ def test_months_before_are_closed_with_a_month(database: Database, do: Callable[
     assert ("2020-06", "2020-07", "closed", []) == tuple(
         shown[name] for name in ("period", "closed_with", "state", "also_closed")
     )
-    every = one(database, once)
+    every = one(database, PROVED)
     assert first == {lane: every[lane] for lane in first}
     revenue, receivable, unbilled = "revenue:usage", "accounts_receivable", "unbilled_receivables"
     with closing(database.period_closes()) as closes:
