@@ -224,20 +224,22 @@ class _Due:
     ) -> Iterator[Assessment]:
         """Interest for the days after those charged: what all days give, less what those give.
 
-        Each is rounded once, so that however the days are split, the lines sum to the whole.
+        Each is rounded once, so that however the days are split, the lines sum to the whole. By the
+        month, all days are those of months that are over.
         """
+        through = interest.through(self._on)
         first_on = max(debt.due_on + timedelta(days=interest.after_days) + _DAY, self._policy.since)
         charged_through = self._facts.charged_through.get(mark(debt.number), date.min)
-        bearing = _within(_bearing_spells(debt, late), first_on, self._on)
+        bearing = _within(_bearing_spells(debt, late), first_on, through)
         whole_minor = interest.annual.for_days(_amount_days(bearing))
         before = _within(bearing, first_on, charged_through)
         amount_minor = whole_minor - interest.annual.for_days(_amount_days(before))
         if amount_minor <= 0 or whole_minor < interest.minimum_minor:
             return
-        id = interest_id(debt.number, self._on)
+        id = interest_id(debt.number, through)
         if self._is_foreign(id, states_amount=interest.minimum_minor > 0):
             return
-        fresh = _within(bearing, max(first_on, charged_through + _DAY), self._on)
+        fresh = _within(bearing, max(first_on, charged_through + _DAY), through)
         days = sum(spell.days for spell in fresh)
         yield Assessment(
             kind="interest",

@@ -6,7 +6,7 @@ The read side finds the same for many accounts at once; a test holds the two aga
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 
 from ledger import events as e
 from ledger.dunning import CATEGORIES, MARK_CHARS, Facts, Return
@@ -42,16 +42,18 @@ def facts_of(events: Iterable[e.Event], on: date) -> Facts:
 def _charged_through(events: Iterable[e.Event]) -> dict[str, date]:
     """The last day that interest was charged for, by the invoice's mark.
 
-    Interest is charged on the day that its id ends with, as interest: ids of others may look like it,
-    and be of any day or of none.
+    It is charged as interest, and its id ends with the day it was charged through: that of the run, or
+    the last of the month before (Interest.through). Ids of others may look like it, and be of any day
+    or of none.
     """
     found: dict[str, date] = {}
     for event in events:
         if not isinstance(event, e.ChargePosted) or event.category != "interest":
             continue
         match, on = _INTEREST.fullmatch(event.charge_id), event.effective_on
-        if match and match[2] == f"{on:%Y%m%d}":
-            found[match[1]] = max(found.get(match[1], on), on)
+        for through in (on, on - timedelta(days=on.day)):
+            if match and match[2] == f"{through:%Y%m%d}":
+                found[match[1]] = max(found.get(match[1], through), through)
     return found
 
 

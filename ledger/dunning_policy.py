@@ -4,10 +4,12 @@ A day counts as late by `after_days`, the days of grace: with 7, the eighth day 
 """
 
 import re
-from datetime import date
+from datetime import date, timedelta
+from typing import Literal
 
 import msgspec
 
+from ledger.calendar import month_end
 from ledger.money import minor_units, rounded
 
 AFTER_DAYS_MAX = 366
@@ -18,6 +20,8 @@ DAYS_A_YEAR = 365
 _PERCENT = re.compile(r"(0|[1-9][0-9]{0,2})(?:\.([0-9]{1,6}))?", re.ASCII)
 _MICROS = 10**6
 _WHOLE_MICROS = 100 * _MICROS
+
+Every = Literal["day", "month"]
 
 
 class InvalidPolicy(Exception):
@@ -46,6 +50,7 @@ class InterestTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     annual_percent: str
     after_days: int = 0
     minimum: str | None = None
+    every: Every = "day"
 
 
 class PolicyTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,11 +109,21 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Interest(msgspec.Struct, frozen=True, kw_only=True):
-    """Simple interest for each day on which an amount is more than `after_days` days past due."""
+    """Simple interest for each day on which an amount is more than `after_days` days past due.
+
+    It is charged for whole days or, once they are over, for whole months.
+    """
 
     annual: Percent
     after_days: int = 0
     minimum_minor: int = 0
+    every: Every = "day"
+
+    def through(self, on: date) -> date:
+        """The last day that a run on a day charges for, if it was not charged before."""
+        if self.every == "day" or on == month_end(on):
+            return on
+        return on - timedelta(days=on.day)
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,6 +183,7 @@ def _interest(terms: InterestTerms, currency: str) -> Interest:
         annual=_percent("annual_percent", terms.annual_percent),
         after_days=_days(terms.after_days),
         minimum_minor=_amount("minimum", terms.minimum, currency),
+        every=terms.every,
     )
 
 

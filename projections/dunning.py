@@ -159,6 +159,7 @@ class DunningReading:
             "on": self._on,
             "since": self._policy.since,
             "bears_after": interest.after_days if interest else None,
+            "through": interest.through(self._on) if interest else None,
             "mark_chars": MARK_CHARS,
             "categories": list(CATEGORIES),
         }
@@ -221,8 +222,8 @@ class DunningReading:
                 yield fee_id(number, step.after_days)
             if step.reminder:
                 yield reminder_id(number, step.after_days)
-        if self._policy.interest:
-            yield interest_id(number, self._on)
+        if interest := self._policy.interest:
+            yield interest_id(number, interest.through(self._on))
 
     def _rows(self, query: str, given: dict[str, Any]) -> Rows:
         with self._connection.cursor(binary=True) as cursor:

@@ -30,10 +30,12 @@ ORDER BY asked.n;
 
 -- name: debts
 -- The invoices that were late on days that interest is to be charged for, or may be open and late on
--- the day; of accounts where one of them is not done with. A cancelled one is; one closed by the day is done with once interest
--- was charged through its last open day; null `bears_after`: there is no interest. Interest is a charge of that category
--- whose id (ledger.dunning.interest_id) ends with its own day, to which it was charged: the last of the
--- invoice is `charged_through`. Ids of others may look like it, and be of any day or of none.
+-- the day; of accounts where one of them is not done with. A cancelled one is; one closed by the day is
+-- done with once interest was charged through its last open day, or through the last day that is charged
+-- for now (`through`). Null `bears_after`: there is no interest. Interest is a charge of that category whose
+-- id (ledger.dunning.interest_id) ends with the day it was charged through, its own or the last of the month
+-- before: the last of the invoice is `charged_through`. Ids of others may look like it, and be of any day or
+-- of none.
 SELECT found.n, found.number, found.due_on, found.seq, found.total_minor, found.fees_minor,
        found.is_cancelled, found.charged_through
 FROM (
@@ -44,7 +46,7 @@ FROM (
                    i.open_minor <> 0
                    OR i.moved_on > %(on)s::date
                    OR charged.through_on IS NULL
-                   OR charged.through_on < i.moved_on - 1
+                   OR charged.through_on < least(i.moved_on - 1, %(through)s::date)
                )
            ) OVER (PARTITION BY asked.n) AS is_to_do
     FROM unnest(%(lanes)s::int[], %(accounts)s::uuid[])
@@ -69,12 +71,15 @@ FROM (
         WHERE c.total ->> 'category' = ANY(%(categories)s::text[])
     ) AS own
     LEFT JOIN LATERAL (
-        SELECT c.effective_on AS through_on
+        SELECT ends.through_on
         FROM receivables.charge AS c
+        CROSS JOIN LATERAL (
+            VALUES (c.effective_on), (c.effective_on - extract(day FROM c.effective_on)::int)
+        ) AS ends (through_on)
         WHERE c.lane = asked.lane AND c.account_id = asked.account_id
           AND c.charge_id > 'interest:' || i.mark || ':'
           AND c.charge_id < 'interest:' || i.mark || ';'
-          AND c.charge_id = 'interest:' || i.mark || ':' || to_char(c.effective_on, 'YYYYMMDD')
+          AND c.charge_id = 'interest:' || i.mark || ':' || to_char(ends.through_on, 'YYYYMMDD')
           AND c.category = 'interest'
         ORDER BY c.charge_id DESC
         LIMIT 1

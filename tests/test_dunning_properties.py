@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from calendar import monthrange
 from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import cache
@@ -31,6 +32,7 @@ from tests.projections.books import made_up
 
 SEEDS = st.integers(0, 200).filter(lambda seed: bool(history(seed)))
 DAYS = st.integers(0, 400)
+MONTH_ENDS = [n for n in range(400) if (FIRST_DAY + timedelta(n + 1)).day == 1]
 FEES = st.builds(Fee, flat_minor=st.integers(1, 500)) | st.builds(
     Fee,
     percent=st.builds(Percent, st.integers(1, 40_000_000)),
@@ -41,20 +43,27 @@ STEPS = st.lists(
     max_size=3,
     unique_by=lambda step: step.after_days,
 ).map(lambda steps: tuple(sorted(steps, key=lambda step: step.after_days)))
-POLICIES = st.builds(
-    Policy,
-    currency=st.sampled_from(("USD", "USD", "JPY")),
-    since=DAYS.map(lambda days: FIRST_DAY + timedelta(days // 4)),
-    steps=STEPS,
-    interest=st.none()
-    | st.builds(
-        Interest,
-        annual=st.builds(Percent, st.integers(1, 400_000_000)),
-        after_days=st.integers(0, 20),
-        minimum_minor=st.sampled_from((0, 0, 0, 25)),
-    ),
-    return_fee_minor=st.sampled_from((0, 25)),
+INTEREST = st.builds(
+    Interest,
+    annual=st.builds(Percent, st.integers(1, 400_000_000)),
+    after_days=st.integers(0, 20),
+    minimum_minor=st.sampled_from((0, 0, 0, 25)),
+    every=st.sampled_from(("day", "month")),
 )
+
+
+def policies(interest: st.SearchStrategy[Interest | None]) -> st.SearchStrategy[Policy]:
+    return st.builds(
+        Policy,
+        currency=st.sampled_from(("USD", "USD", "JPY")),
+        since=DAYS.map(lambda days: FIRST_DAY + timedelta(days // 4)),
+        steps=STEPS,
+        interest=interest,
+        return_fee_minor=st.sampled_from((0, 25)),
+    )
+
+
+POLICIES = policies(st.none() | INTEREST)
 BILLER = "Example Conferencing Inc."
 
 
@@ -68,6 +77,14 @@ def day(days: int) -> date:
     return FIRST_DAY + timedelta(days)
 
 
+def through(policy: Policy, on: date) -> date:
+    """The last day that a run on a day charges interest for: the month may have to be over."""
+    if policy.interest is None or policy.interest.every == "day":
+        return on
+    is_over = on.day == monthrange(on.year, on.month)[1]
+    return on if is_over else on.replace(day=1) - timedelta(1)
+
+
 def left(facts: Facts, on: date) -> dict[str, int]:
     """What is past due of each invoice on a day."""
     found = spells(facts.debts, facts.unapplied, on)
@@ -75,7 +92,11 @@ def left(facts: Facts, on: date) -> dict[str, int]:
 
 
 LATE = (SEEDS, DAYS, DAYS)
-SPLIT = (SEEDS, POLICIES, st.lists(DAYS, min_size=1, max_size=6, unique=True))
+SPLIT = (
+    SEEDS,
+    policies(INTEREST),
+    st.lists(DAYS | st.sampled_from(MONTH_ENDS), min_size=1, max_size=6, unique=True),
+)
 
 
 @thorough(800)
@@ -103,14 +124,14 @@ def interest_by(
 ) -> dict[str, list[Assessment]]:
     """The interest that runs on these days charge, each knowing what those before did."""
     charged: dict[str, list[Assessment]] = {}
-    through: dict[str, date] = {}
+    charged_through: dict[str, date] = {}
     for on in days:
-        facts = msgspec.structs.replace(facts_of(events, on), charged_through=dict(through))
+        facts = msgspec.structs.replace(facts_of(events, on), charged_through=dict(charged_through))
         for one in assess(facts, policy, on, BILLER).assessments:
             if one.kind == "interest":
                 assert one.invoice is not None
                 charged.setdefault(one.invoice, []).append(one)
-                through[mark(one.invoice)] = on
+                charged_through[mark(one.invoice)] = through(policy, on)
     return charged
 
 
@@ -140,6 +161,30 @@ def days_of(charged: Sequence[Spell]) -> dict[date, int]:
     return {s.first_on + timedelta(n): s.amount_minor for s in charged for n in range(s.days)}
 
 
+@thorough(400)
+@given(*SPLIT)
+@counted
+def test_by_the_month_is_by_the_day_at_the_ends_of_months(
+    seed: int, policy: Policy, on: list[int]
+) -> None:
+    """On whatever days it runs, to the id and the word: what runs by the day on the last days of the
+    months that were over would have charged, one line for each month at most."""
+    assert policy.interest is not None
+    monthly, daily = (
+        msgspec.structs.replace(
+            policy, interest=msgspec.structs.replace(policy.interest, every=every)
+        )
+        for every in ("month", "day")
+    )
+    events = history(seed)
+    days = sorted(map(day, on))
+    charged = interest_by(events, monthly, days)
+    assert interest_by(events, daily, [through(monthly, on) for on in days]) == charged
+    for lines in charged.values():
+        assert len(lines) == len({one.id for one in lines})
+        assert all(one.spells[-1].last_on <= through(monthly, days[-1]) for one in lines)
+
+
 @thorough(120)
 @given(SEEDS, POLICIES, DAYS)
 @counted
@@ -154,7 +199,7 @@ def test_interest_is_the_sum_over_days_of_what_was_past_due(
     own = {debt.number: debt for debt in facts.debts}
     amounts: dict[str, int] = {}
     since = policy.since
-    for n in range((day(on) - since).days + 1):
+    for n in range((through(policy, day(on)) - since).days + 1):
         at = since + timedelta(n)
         for number, amount_minor in left(facts_of(events, at), at).items():
             if own[number].is_cancelled:
@@ -199,7 +244,8 @@ def test_nothing_is_asked_for_twice(
     found = assess(facts_of(book.events, much_later), policy, much_later, BILLER).assessments
     assert set() == {one.id for one in found} & set(posted)
     for one in found:
-        assert all(spell.first_on > day(on) for spell in one.spells) or not _charged(one, posted)
+        charged = through(policy, day(on))
+        assert all(spell.first_on > charged for spell in one.spells) or not _charged(one, posted)
 
 
 def _charged(one: Assessment, posted: Sequence[str]) -> bool:

@@ -36,7 +36,7 @@ def test_the_documented_regions_file_is_read(tmp_path: Path) -> None:
         policy.return_fee_minor,
     )
     assert [3, 14, 30] == [step.after_days for step in policy.steps]
-    assert policy.interest == Interest(annual=Percent(8_000_000), minimum_minor=100)
+    assert policy.interest == Interest(annual=Percent(8_000_000), minimum_minor=100, every="month")
 
 
 def test_the_documented_contacts_count_from_their_day(tmp_path: Path) -> None:
@@ -221,6 +221,7 @@ def test_a_wrong_regions_file_says_what_is_wrong(tmp_path: Path, file: str, reas
         ('interest = {annual_percent = "0"}', "annual_percent '0' is nothing"),
         ('interest = {annual_percent = "1000"}', "annual_percent '1000'"),
         ("interest = {after_days = 3}", "annual_percent"),
+        ('interest = {annual_percent = "1", every = "week"}', "dunning.interest.every"),
     ],
 )
 def test_a_wrong_dunning_policy_says_what_is_wrong(

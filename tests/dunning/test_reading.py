@@ -44,7 +44,12 @@ def policies(dice: random.Random, count: int) -> list[tuple[Policy, date]]:
                 for n in days
             ),
             interest=dice.choice(
-                (None, *(Interest(annual=Percent(80_000_000), after_days=n) for n in (0, 9)))
+                (
+                    None,
+                    Interest(annual=Percent(80_000_000)),
+                    Interest(annual=Percent(80_000_000), after_days=9),
+                    Interest(annual=Percent(80_000_000), every="month"),
+                )
             ),
             return_fee_minor=dice.choice((0, 55)),
         )
