@@ -4,7 +4,7 @@
 
 ALTER TABLE ledger.period_close
     ADD COLUMN disagreements int NOT NULL DEFAULT 0 CHECK (disagreements >= 0),
-    -- The first of them: [{lane, view, currency, figure, events, found}].
+    -- The first of them: [{lane, period, view, currency, figure, events, found}].
     ADD COLUMN disagreeing jsonb NOT NULL DEFAULT '[]',
     ADD COLUMN disagreed_at timestamptz;
 
