@@ -119,6 +119,7 @@ def _period_start(account: Account, period_end: date) -> date:
     return calendar.period_start(billing_cycle_on(account, period_end), period_end)
 
 
+@lru_cache(maxsize=1024)
 def _period(period_end: date) -> str:
     return period_end.isoformat()[:7]
 

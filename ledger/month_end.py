@@ -2,6 +2,7 @@
 
 import re
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -64,9 +65,13 @@ def key_of(period: Period) -> str:
 def names_of(account_number: str, period: Period) -> tuple[Named, Named, Named]:
     """Items that most accounts need to be billed for a period: the first invoice of the month, the
     unbilled lines of the month and those of the month before, which late lines join."""
-    before_on = period.first_on - timedelta(days=1)
-    number = number_of(account_number, period.last_on, 1)
-    return Named("invoice", number), charges.month_of(period.last_on), charges.month_of(before_on)
+    number = number_of(account_number, period.first_on, 1)
+    return Named("invoice", number), *_months_of(period.first_on)
+
+
+@lru_cache(maxsize=128)
+def _months_of(first_on: date) -> tuple[Named, Named]:
+    return charges.month_of(first_on), charges.month_of(first_on - timedelta(days=1))
 
 
 def month_of(key: str) -> str:

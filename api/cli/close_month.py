@@ -109,15 +109,20 @@ def _close(given: argparse.Namespace, database: Database, screen: Screen) -> Mon
             assert found is not None, period
             return found
 
-        def progress() -> None:
+        def tell() -> None:
             run = status()
             screen.progress("accounts", run.accounts, run.accounts + (run.accounts_left or 0))
+
+        def progress() -> None:
+            if screen.wants_progress():
+                tell()
 
         with _refusals_told():
             month_ends.ask(period, given.issued_on, actor=ACTOR, today=database.today())
         others = (given.workers or _workers_for(month_ends.accounts())) - 1
         with _beside(database, others, screen), closing(database.ledger()) as ledger:
             month_ends.work(ledger, progress=progress)
+        tell()
         return status()
 
 

@@ -62,12 +62,16 @@ class Screen:
         for line in [names, *cells]:
             self.say("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip())
 
+    def wants_progress(self) -> bool:
+        """Whether progress would be shown now: where to find it out takes long, it may wait until then."""
+        return time.monotonic() - self._progress_at >= PROGRESS_EVERY_S
+
     def progress(self, what: str, done: int, total: int) -> None:
         """How far it is, twice a second at most, how fast and how long yet; on a terminal in place."""
         now = time.monotonic()
         if self._progress_began[0] != what:
             self._progress_began = what, now, done
-        if now - self._progress_at < PROGRESS_EVERY_S and done != total:
+        if not self.wants_progress() and done != total:
             return
         self._progress_at = now
         of = f" of {total:,}" if total else ""
